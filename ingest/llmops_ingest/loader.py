@@ -1,0 +1,256 @@
+"""`Loader` and `AsyncLoader`: records into the raw store, in batches, one transaction each.
+
+They drive what `batches` prepares and `writing` writes; both run the same code, the async one over an async driver.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sqlalchemy.engine import URL
+
+from llmops_ingest import engines, faults, schema, settings, shapes
+from llmops_ingest.batches import Batch, Reject, prepare
+from llmops_ingest.errors import ConfigurationError
+from llmops_ingest.shapes import Record, TableName
+from llmops_ingest.values import Context
+from llmops_ingest.writing import Counts, OnConflict, write
+
+logger = logging.getLogger(__name__)
+
+BATCH_SIZE = 10_000
+# DuckDB opens and closes its file around a batch and likes large ones.
+DUCKDB_BATCH_SIZE = 50_000
+# A batch is closed early when its texts reach this many characters, so that long prompts do not fill the memory.
+BATCH_CHARACTERS = 8_000_000
+# The event loop waits while a batch is prepared: a smaller one holds it for a few milliseconds only.
+ASYNC_BATCH_SIZE = 2_000
+# Rejects are handed over one by one; a result keeps the first of them to look at.
+REJECTS_KEPT = 1_000
+
+Numbered = tuple[int, Record]
+
+
+@dataclass(slots=True)
+class LoadResult:
+    """What a load did: rows by table, the number of records rejected, and the first 1,000 of them."""
+
+    counts: Counts = field(default_factory=Counts)
+    rejected: int = 0
+    rejects: list[Reject] = field(default_factory=list)
+
+    def _add(self, counts: Counts, rejects: list[Reject], on_reject: Callable[[Reject], None] | None) -> None:
+        self.counts.add(counts)
+        self.rejected += len(rejects)
+        self.rejects += rejects[: REJECTS_KEPT - len(self.rejects)]
+        for reject in rejects:
+            if on_reject is None:
+                logger.warning("rejected: %s", reject)
+            else:
+                on_reject(reject)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """The options of a load, checked once."""
+
+    table: TableName | None
+    on_conflict: OnConflict
+    zone: ZoneInfo | None
+
+    @classmethod
+    def of(cls, table: str | None, on_conflict: str, timezone: str | None) -> "_Plan":
+        if on_conflict not in ("ignore", "update"):
+            raise ConfigurationError(f'on_conflict must be "ignore" or "update", not {on_conflict!r}')
+        try:
+            zone = None if timezone is None else ZoneInfo(timezone)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ConfigurationError(f"no time zone {timezone!r}; give an IANA name such as Europe/Berlin") from None
+        return cls(shapes.table_name(table), on_conflict, zone)  # type: ignore[arg-type]
+
+    def prepare(self, numbered: list[Numbered]) -> Batch:
+        lines, records = zip(*numbered, strict=True)
+        return prepare(lines, records, self.table, Context.now(self.zone))
+
+
+class Loader:
+    """Loads records into the raw store.
+
+    `connection_string` is a SQLAlchemy URL; without one `CONNECTION_STRING` counts, else `sqlite:///llmops.sqlite`. The
+    schema is created or migrated on first use. Loaders of one database share one engine; a loader may be used from
+    several threads and needs no closing.
+    """
+
+    def __init__(self, connection_string: str | URL | None = None, *, batch_size: int | None = None) -> None:
+        self._url = settings.sync_url(connection_string)
+        usual = DUCKDB_BATCH_SIZE if settings.backend(self._url) == "duckdb" else BATCH_SIZE
+        self._batch_size = batch_size or usual
+
+    def load(
+        self,
+        records: Iterable[Record],
+        *,
+        table: str | None = None,
+        on_conflict: OnConflict = "ignore",
+        timezone: str | None = None,
+        on_reject: Callable[[Reject], None] | None = None,
+    ) -> LoadResult:
+        """Load the records, any iterable of them, in batches, and return what became of them.
+
+        A record is an operation (with its session's `workspace` and `agent_id`, and its `messages`, inline if wanted), a
+        session with nested `operations`, or, with `table`, a row of that raw table; as a mapping or as one of
+        `Session`, `Operation`, `Message`. Loading a record again changes nothing; with `on_conflict="update"` a record
+        whose id is there replaces what was stored. `timezone` (IANA name) is that of times that name no zone; without
+        it such records are rejected. `on_reject` is called with each record that is rejected; by default they are logged.
+
+        Raises ConfigurationError, TransientError or PermanentError; batches committed before stay.
+        """
+        numbered = enumerate(records, start=1)
+        return self.load_numbered(
+            numbered, table=table, on_conflict=on_conflict, timezone=timezone, on_reject=on_reject
+        )
+
+    def load_numbered(
+        self,
+        numbered: Iterable[Numbered],
+        *,
+        table: str | None = None,
+        on_conflict: OnConflict = "ignore",
+        timezone: str | None = None,
+        on_reject: Callable[[Reject], None] | None = None,
+        on_batch: Callable[[LoadResult], None] | None = None,
+    ) -> LoadResult:
+        """Load pairs of line number and record; otherwise as `load`. `on_batch` is called after each transaction."""
+        plan = _Plan.of(table, on_conflict, timezone)
+        schema.ensure_schema(self._url)
+        result = LoadResult()
+        for chunk in _chunks(numbered, self._batch_size):
+            self._load_chunk(chunk, plan, result, on_reject)
+            if on_batch is not None:
+                on_batch(result)
+        return result
+
+    def _load_chunk(
+        self, chunk: list[Numbered], plan: _Plan, result: LoadResult, on_reject: Callable[[Reject], None] | None
+    ) -> None:
+        pending = [chunk]
+        while pending:
+            part = pending.pop()
+            batch = plan.prepare(part)
+            try:
+                with faults.translated(self._url), engines.transaction(self._url) as connection:
+                    counts = write(connection, batch, plan.on_conflict)
+            except faults.RefusedDataError as error:
+                result._add(Counts(), _isolate(part, pending, error), on_reject)
+            else:
+                result._add(counts, batch.rejects, on_reject)
+
+
+class AsyncLoader:
+    """The async twin of `Loader`, over `ASYNC_CONNECTION_STRING` (asyncpg, aiosqlite, aiomysql or asyncmy).
+
+    Belongs to the event loop it is used in; leave it with `async with`, or call `close()`. DuckDB has no async driver:
+    there the loader works in a thread.
+    """
+
+    def __init__(self, connection_string: str | URL | None = None, *, batch_size: int = ASYNC_BATCH_SIZE) -> None:
+        self._url = settings.async_url(connection_string)
+        self._sync = Loader(settings.sync_url(self._url), batch_size=batch_size)
+        self._batch_size = batch_size
+        self._engine = None if settings.backend(self._url) == "duckdb" else engines.create_async(self._url)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        if self._engine is not None:
+            await self._engine.dispose()
+
+    async def load(
+        self,
+        records: Iterable[Record] | AsyncIterable[Record],
+        *,
+        table: str | None = None,
+        on_conflict: OnConflict = "ignore",
+        timezone: str | None = None,
+        on_reject: Callable[[Reject], None] | None = None,
+    ) -> LoadResult:
+        """Load the records, from an iterable or an async one; otherwise as `Loader.load`."""
+        plan = _Plan.of(table, on_conflict, timezone)
+        await asyncio.to_thread(schema.ensure_schema, settings.sync_url(self._url))
+        result = LoadResult()
+        async for chunk in _async_chunks(records, self._batch_size):
+            await self._load_chunk(chunk, plan, result, on_reject)
+        return result
+
+    async def _load_chunk(
+        self, chunk: list[Numbered], plan: _Plan, result: LoadResult, on_reject: Callable[[Reject], None] | None
+    ) -> None:
+        if self._engine is None:
+            await asyncio.to_thread(self._sync._load_chunk, chunk, plan, result, on_reject)
+            return
+        pending = [chunk]
+        while pending:
+            part = pending.pop()
+            batch = plan.prepare(part)
+            try:
+                with faults.translated(self._url):
+                    async with self._engine.begin() as connection:
+                        counts = await connection.run_sync(write, batch, plan.on_conflict)
+            except faults.RefusedDataError as error:
+                result._add(Counts(), _isolate(part, pending, error), on_reject)
+            else:
+                result._add(counts, batch.rejects, on_reject)
+
+
+def _isolate(part: list[Numbered], pending: list[list[Numbered]], error: faults.RefusedDataError) -> list[Reject]:
+    """Split a part that the database refused, to find the records it refuses; return a single one as rejected."""
+    if len(part) == 1:
+        (line, record), *_ = part
+        return [Reject(line, "", str(error), record)]
+    middle = len(part) // 2
+    pending += [part[middle:], part[:middle]]  # the first half is taken next, so that order stays
+    return []
+
+
+def _chunks(numbered: Iterable[Numbered], size: int) -> Iterator[list[Numbered]]:
+    chunk: list[Numbered] = []
+    characters = 0
+    for item in numbered:
+        chunk.append(item)
+        characters += shapes.weight(item[1])
+        if len(chunk) >= size or characters >= BATCH_CHARACTERS:
+            yield chunk
+            chunk, characters = [], 0
+    if chunk:
+        yield chunk
+
+
+async def _async_chunks(
+    records: Iterable[Record] | AsyncIterable[Record], size: int
+) -> AsyncIterator[list[Numbered]]:
+    if not isinstance(records, AsyncIterable):
+        for chunk in _chunks(enumerate(records, start=1), size):
+            yield chunk
+        return
+    chunk: list[Numbered] = []
+    characters = number = 0
+    async for record in records:
+        number += 1
+        chunk.append((number, record))
+        characters += shapes.weight(record)
+        if len(chunk) >= size or characters >= BATCH_CHARACTERS:
+            yield chunk
+            chunk, characters = [], 0
+    if chunk:
+        yield chunk

@@ -1,0 +1,60 @@
+"""The README says what is true: its snippets run, and it names every command, option, setting and mart."""
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from llmops_analysis.cli import main
+
+REPOSITORY = Path(__file__).parent.parent
+README = (REPOSITORY / "README.md").read_text()
+
+
+def test_its_python_snippets_run_one_after_the_other() -> None:
+    snippets = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    namespace: dict[str, object] = {}
+
+    for snippet in snippets:
+        exec(compile(snippet, "README.md", "exec"), namespace)
+
+    assert len(snippets) >= 4
+    assert [namespace[name].height for name in ("everything", "some", "messages")] == [2, 1, 1]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", sorted(main.commands))
+def test_it_documents_the_command(name: str) -> None:
+    assert f"llmops {name}" in README
+    row = next(line for line in README.splitlines() if line.startswith(f"| `llmops {name}"))
+    options = {
+        option
+        for parameter in main.commands[name].params
+        if isinstance(parameter, click.Option)
+        for option in parameter.opts
+        if option.startswith("--")
+    }
+    assert set(re.findall(r"--[a-z-]+", row)) == options
+
+
+def test_its_shell_snippets_call_commands_that_exist() -> None:
+    shell = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL))
+
+    called = set(re.findall(r"^(?:eval \"\$\()?llmops ([a-z]+)", shell, re.MULTILINE))
+
+    assert called == main.commands.keys()
+
+
+def test_it_names_every_setting() -> None:
+    sources = [*(REPOSITORY / "ingest").rglob("*.py"), *(REPOSITORY / "analysis").rglob("*.py")]
+    read = {
+        name
+        for source in [*sources, REPOSITORY / "profiles.yml"]
+        for name in re.findall(r"['\"]((?:LLMOPS|DB_POOL|DB_MAX)_[A-Z_]+)['\"]", source.read_text())
+    }
+    assert {name for name in read if f"`{name}`" not in README} == set()
+
+
+def test_it_pairs_every_mart_with_the_question_it_answers() -> None:
+    marts = {path.stem for path in (REPOSITORY / "dbt_project" / "models" / "marts").glob("*.sql")}
+    assert set(re.findall(r"^\| `((?:fct|dim)_\w+)` \|", README, re.MULTILINE)) == marts

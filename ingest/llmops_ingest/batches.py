@@ -164,9 +164,7 @@ def _operations(rows: Rows, context: Context, bad: dict[int, Reason]) -> Columns
 def _messages(shaped: Shaped, operation_ids: Column, context: Context, bad: dict[int, Reason]) -> Columns:
     rows = shaped.messages
     own, _ = _ids(rows, "operation_id", bad)
-    owners = [
-        key if owner is None else operation_ids[owner] for key, owner in zip(own, shaped.owners, strict=True)
-    ]
+    owners = [key if owner is None else operation_ids[owner] for key, owner in zip(own, shaped.owners, strict=True)]
     _missing(owners, rows, "operation_id", bad)
     columns = {name: _column(rows, name, kind, context, bad) for name, kind in _MESSAGE_KINDS.items()}
     columns["sequence_number"] = [
@@ -227,5 +225,3 @@ def with_fact(text: str | None, name: str, value: Any) -> str:
     """Return the JSON object (as text) with a fact added, unless it has one of that name."""
     facts = json.loads(text) if text else {}
     return json.dumps({name: value, **facts}, ensure_ascii=False, separators=(",", ":"))
-
-

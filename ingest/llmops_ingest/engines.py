@@ -22,6 +22,8 @@ SQLITE_BUSY_TIMEOUT_S = 60
 # The same for DuckDB, whose whole file belongs to one process at a time (a dbt run may hold it for a while).
 DUCKDB_LOCK_TIMEOUT_S = 60
 
+_READS_ONLY = "llmops_reads_only"
+
 _engines: dict[tuple[URL, int], Engine] = {}
 _lock = threading.Lock()
 _duckdb_lock = threading.Lock()
@@ -39,9 +41,16 @@ def engine_for(url: URL) -> Engine:
 @contextlib.contextmanager
 def transaction(url: URL) -> Iterator[sa.Connection]:
     """Open a write transaction; on DuckDB one at a time, which its anti-join relies on, in this process too."""
-    with _duckdb_lock if settings.backend(url) == "duckdb" else contextlib.nullcontext():
-        with engine_for(url).begin() as connection:
-            yield connection
+    turn = _duckdb_lock if settings.backend(url) == "duckdb" else contextlib.nullcontext()
+    with turn, engine_for(url).begin() as connection:
+        yield connection
+
+
+@contextlib.contextmanager
+def snapshot(engine: Engine) -> Iterator[sa.Connection]:
+    """Open a transaction that only reads: on SQLite it waits for no writer and needs no right to write."""
+    with engine.connect().execution_options(**{_READS_ONLY: True}) as connection:
+        yield connection
 
 
 def create_engine(url: URL) -> Engine:
@@ -101,7 +110,8 @@ def _open_sqlite(connection: Any, _record: object) -> None:
 
 def _begin_sqlite(connection: sa.Connection) -> None:
     # Taking the write lock at once makes writers wait for their turn; a lock upgraded later fails instead.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    reads_only = connection.get_execution_options().get(_READS_ONLY)
+    connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
 
 
 def _connect_duckdb(dialect: Any, _record: object, cargs: Any, cparams: Any) -> Any:

@@ -55,7 +55,17 @@ _DATA_ERROR_NAMES = {
     "NumericValueOutOfRange", "CharacterNotInRepertoire", "ProgramLimitExceeded", "BadCopyFileFormatError",
     "CharacterNotInRepertoireError", "UntranslatableCharacterError", "InvalidTextRepresentationError",
 }  # fmt: skip
-_DRIVERS = {"psycopg2", "asyncpg", "pymysql", "aiomysql", "sqlite3", "aiosqlite", "duckdb", "_duckdb", "adbc_driver_manager"}
+_DRIVERS = {
+    "psycopg2",
+    "asyncpg",
+    "pymysql",
+    "aiomysql",
+    "sqlite3",
+    "aiosqlite",
+    "duckdb",
+    "_duckdb",
+    "adbc_driver_manager",
+}
 
 
 def translate(error: BaseException, url: URL) -> LlmopsError:

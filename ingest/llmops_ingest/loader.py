@@ -236,14 +236,12 @@ def _chunks(numbered: Iterable[Numbered], size: int) -> Iterator[list[Numbered]]
         yield chunk
 
 
-async def _async_chunks(
-    records: Iterable[Record] | AsyncIterable[Record], size: int
-) -> AsyncIterator[list[Numbered]]:
+async def _async_chunks(records: Iterable[Record] | AsyncIterable[Record], size: int) -> AsyncIterator[list[Numbered]]:
+    chunk: list[Numbered] = []
     if not isinstance(records, AsyncIterable):
         for chunk in _chunks(enumerate(records, start=1), size):
             yield chunk
         return
-    chunk: list[Numbered] = []
     characters = number = 0
     async for record in records:
         number += 1

@@ -57,10 +57,10 @@ def migrate(engine: Engine, target: str) -> None:
 
 
 def current_revision(engine: Engine) -> str | None:
-    """Return the revision the store is at, None before the first; ConfigurationError if it is newer than this package."""
+    """Return the store's revision, None before the first; ConfigurationError if it is newer than this package."""
     if _is_missing_file(engine.url):
         return None
-    with engine.connect() as connection:
+    with engines.snapshot(engine) as connection:
         revision = _revision(connection)
     _refuse_newer(engine.url, revision)
     return revision

@@ -11,6 +11,7 @@ Reads the environment and nothing else: it opens no file and no connection.
 
 import os
 from pathlib import Path
+from urllib.parse import unquote
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -100,6 +101,9 @@ def file_path(url: URL) -> Path | None:
     """Return the absolute path of the file that an embedded store lives in; None for servers and in-memory stores."""
     if backend(url) not in ("sqlite", "duckdb") or not url.database or url.database.startswith((":memory:", "md:")):
         return None
+    if "uri" in url.query and url.database.startswith("file:"):  # SQLite's own notation, as in file:store.sqlite?mode=ro
+        name = unquote(url.database.removeprefix("file:")).removeprefix("//")
+        return None if name == ":memory:" or url.query.get("mode") == "memory" else Path(name).absolute()
     return Path(url.database).expanduser().absolute()
 
 

@@ -8,14 +8,13 @@ import dataclasses
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from llmops_ingest import tables
 from llmops_ingest.errors import ConfigurationError
 from llmops_ingest.records import Message, Operation, Session
 
 TableName = Literal["llm_sessions", "llm_operations", "llm_messages"]
-Record = Mapping[str, Any] | Session | Operation | Message
 
 # loaded_at is the loader's own: an input that has it (an export of a raw table) may keep it, it is not used.
 _COLUMNS = {table.name: frozenset(table.columns.keys()) for table in tables.RAW_TABLES}
@@ -26,6 +25,17 @@ _OPERATION_FIELDS = _COLUMNS["llm_operations"] | INLINE_SESSION_FIELDS | {"messa
 _MESSAGE_FIELDS = _COLUMNS["llm_messages"]
 _TEXT_FIELDS = frozenset({"content", "messages", "operations"})
 _PLAIN_OPERATION_FIELDS = _OPERATION_FIELDS - _TEXT_FIELDS
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Stands where a record should be: what was there, and why it is none."""
+
+    text: str
+    reason: str
+
+
+Record = Mapping[str, Any] | Session | Operation | Message | Unreadable
 
 
 class BadShape(ValueError):
@@ -80,7 +90,9 @@ def shape(records: Sequence[Record], table: TableName | None) -> tuple[Shaped, d
     """Take the records apart; return the rows, and what is wrong with records that have no known shape, by number."""
     if _are_plain_operations(records, table):
         count = len(records)
-        return Shaped(operations=Rows(list(records), list(range(count)), [""] * count)), {}
+        return Shaped(
+            operations=Rows(cast(list[Mapping[str, Any]], list(records)), list(range(count)), [""] * count)
+        ), {}
     shaped = Shaped()
     bad: dict[int, BadShape] = {}
     for unit, record in enumerate(records):
@@ -168,6 +180,8 @@ def _fields(record: Any, place: str = "") -> Mapping[str, Any]:
         return record
     if isinstance(record, Session | Operation | Message):
         return {name.name: getattr(record, name.name) for name in dataclasses.fields(record)}
+    if isinstance(record, Unreadable):
+        raise BadShape("", record.reason)
     raise BadShape(place.rstrip("."), f"must be a record with named fields, not {type(record).__name__}")
 
 

@@ -114,7 +114,9 @@ def clean(text: str) -> str:
     if "\0" in text:
         text = text.replace("\0", _REPLACEMENT)
     if not text.isascii():
-        text = "".join(_REPLACEMENT if "\ud800" <= char <= "\udfff" else char for char in text) if _broken(text) else text
+        text = (
+            "".join(_REPLACEMENT if "\ud800" <= char <= "\udfff" else char for char in text) if _broken(text) else text
+        )
     return text
 
 
@@ -171,6 +173,10 @@ def _time(value: Any, context: Context) -> dt.datetime:
             raise BadValue(f"{_shown(value)} is no ISO 8601 time such as 2025-01-31T12:00:00Z") from None
     if not isinstance(value, dt.datetime):
         raise BadValue(f"must be a time such as 2025-01-31T12:00:00Z, not {_shown(value)}")
+    return _utc(value, context)
+
+
+def _utc(value: dt.datetime, context: Context) -> dt.datetime:
     if value.tzinfo is None:
         if context.zone is None:
             raise BadValue(
@@ -192,7 +198,7 @@ def _time(value: Any, context: Context) -> dt.datetime:
 def _times_canonical(values: Column, context: Context) -> bool:
     if set(map(type, values)) != {dt.datetime} or {value.tzinfo for value in values} != {dt.UTC}:
         return False
-    return min(values) >= EARLIEST and max(values) <= context.latest
+    return bool(min(values) >= EARLIEST and max(values) <= context.latest)
 
 
 def _count(value: Any, _context: Context) -> int:

@@ -78,7 +78,7 @@ def _write_rows(
     loaded_at: dt.datetime,
 ) -> tuple[Count, dict[int, Reason]]:
     """Write operations or messages; return what happened and the records whose id is there with other content."""
-    count, conflicts = Count(), {}
+    count = Count()
     columns, repeats, conflicts = _distinct(table, columns, batch, on_conflict)
     count.already_there += repeats
     if not columns:
@@ -239,7 +239,9 @@ def _orphans(connection: sa.Connection, batch: Batch) -> dict[int, Reason]:
     own = set(batch.operations.columns["operation_id"])
     wanted = [key for key in dict.fromkeys(batch.messages.columns["operation_id"]) if key not in own]
     key = tables.llm_operations.c.operation_id
-    missing = set(wanted).difference(str(row[0]) for row in stores.select_by_id(connection, sa.select(key), key, wanted))
+    missing = set(wanted).difference(
+        str(row[0]) for row in stores.select_by_id(connection, sa.select(key), key, wanted)
+    )
     if not missing:
         return {}
     return {
@@ -254,13 +256,13 @@ def _stored(connection: sa.Connection, table: sa.Table, ids: list[str]) -> dict[
     key = key_column(table)
     columns = [column for column in table.columns if column.name != "loaded_at"]
     readers = [_reader(column) for column in columns]
-    rows = {}
+    rows: dict[str, Row] = {}
     for found in stores.select_by_id(connection, sa.select(*columns), key, ids):
         row = {
-            column.name: None if value is None else read(value)
+            str(column.name): None if value is None else read(value)
             for column, read, value in zip(columns, readers, found, strict=True)
         }
-        rows[row[key.name]] = row
+        rows[row[str(key.name)]] = row
     return rows
 
 
@@ -274,7 +276,9 @@ def _reader(column: sa.Column[Any]) -> Callable[[Any], Any]:
 
 def _differing(row: Row, stored: Row) -> list[str]:
     """Return the columns whose content differs; JSON by what it says, not how it is written."""
-    return [name for name, value in row.items() if value != stored[name] and not _same_object(name, value, stored[name])]
+    return [
+        name for name, value in row.items() if value != stored[name] and not _same_object(name, value, stored[name])
+    ]
 
 
 def _same_object(name: str, one: Any, other: Any) -> bool:

@@ -15,9 +15,7 @@ from llmops_ingest.stores import any_sql, duckdb, mysql, postgres, sqlite
 from llmops_ingest.values import Column
 
 
-def insert_new(
-    connection: sa.Connection, table: sa.Table, columns: dict[str, Column], loaded_at: dt.datetime
-) -> int:
+def insert_new(connection: sa.Connection, table: sa.Table, columns: dict[str, Column], loaded_at: dt.datetime) -> int:
     """Insert the rows whose id the table does not have; return how many those were."""
     match connection.dialect.name:
         case "sqlite":

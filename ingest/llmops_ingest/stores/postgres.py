@@ -32,7 +32,7 @@ def insert_new(connection: sa.Connection, table: sa.Table, columns: dict[str, Co
     return connection.exec_driver_sql(
         # In the order of the key, so that two writers with rows in common cannot wait for each other.
         f'INSERT INTO "{table.name}" ({names}, "loaded_at") '
-        f"SELECT {names}, TIMESTAMPTZ '{loaded_at.isoformat()}' FROM \"{stage}\" ORDER BY \"{key}\" "
+        f'SELECT {names}, TIMESTAMPTZ \'{loaded_at.isoformat()}\' FROM "{stage}" ORDER BY "{key}" '
         f'ON CONFLICT ("{key}") DO NOTHING'
     ).rowcount
 
@@ -61,7 +61,5 @@ def _csv(table: sa.Table, columns: dict[str, Column]) -> bytes:
     from pyarrow import csv
 
     sink = io.BytesIO()
-    csv.write_csv(
-        arrow_table(table, columns), sink, csv.WriteOptions(include_header=False, quoting_style="all_valid")
-    )
+    csv.write_csv(arrow_table(table, columns), sink, csv.WriteOptions(include_header=False, quoting_style="all_valid"))
     return sink.getvalue()

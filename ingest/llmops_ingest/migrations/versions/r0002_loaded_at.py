@@ -18,5 +18,7 @@ def upgrade() -> None:
     for name in ("llm_sessions", "llm_operations", "llm_messages"):
         add_columns(name, [sa.Column("loaded_at", Timestamp)])
         table = sa.table(name, sa.column("loaded_at", Timestamp))
-        op.execute(table.update().where(table.c.loaded_at.is_(None)).values(loaded_at=sa.bindparam(None, now, Timestamp)))
+        op.execute(
+            table.update().where(table.c.loaded_at.is_(None)).values(loaded_at=sa.bindparam(None, now, Timestamp))
+        )
         create_index(f"ix_{name}_loaded_at", name, "loaded_at")

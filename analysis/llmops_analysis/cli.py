@@ -1,0 +1,102 @@
+"""The command `llmops`: the commands of the raw side, and `build`, `show`, `status`.
+
+Commands parse arguments and print. Every error is one message on standard error and a non-zero exit code.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from llmops_ingest import cli as ingest_cli
+from llmops_ingest.errors import LlmopsError
+
+
+class _Group(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except LlmopsError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="llmops-warehouse")
+def main() -> None:
+    """What your LLM applications cost, how fast they answer and how often they fail, in your own database.
+
+    CONNECTION_STRING says where raw records are (default sqlite:///llmops.sqlite), LLMOPS_WAREHOUSE is the DuckDB file with
+    the marts (default llmops.duckdb).
+    """
+
+
+@main.command()
+@click.option("--target", type=click.Choice(["duckdb", "postgres"]), help="By default where CONNECTION_STRING points.")
+@click.option("--full-refresh", is_flag=True, help="Rebuild incremental models from the start.")
+@click.option("--select", metavar="MODELS", help="Only these models, in dbt's selection syntax.")
+def build(target: str | None, full_refresh: bool, select: str | None) -> None:
+    """Build and test the marts; publish them only if every test passes."""
+    from llmops_analysis.build import build as run
+
+    arguments = [*(["--full-refresh"] if full_refresh else []), *(["--select", select] if select else [])]
+    click.echo("building and testing the marts ...", err=True)
+    result = run(arguments, target=target)
+    click.echo(f"{result.models} models built, {result.tests} tests passed in {result.seconds:.1f} s: {result.where}")
+    for warning in result.warnings:
+        click.echo(f"warning: {warning}", err=True)
+
+
+@main.command()
+@click.argument("table", metavar="MART")
+@click.option("--format", "output", type=click.Choice(["table", "csv", "json", "parquet"]), default="table",
+              show_default=True)  # fmt: skip
+@click.option("--columns", metavar="A,B,...", help="Only these columns, in this order.")
+@click.option("--order-by", metavar="A,-B,...", help="Sort by these columns; - is descending.")
+@click.option("--limit", type=click.IntRange(min=0), help="At most this many rows.")
+@click.option("--output", "path", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
+def show(
+    table: str, output: str, columns: str | None, order_by: str | None, limit: int | None, path: Path | None
+) -> None:
+    """Show a mart or a raw table, on the terminal or as csv, json or parquet."""
+    from llmops_analysis import polars_from_db, terminal
+
+    frame = polars_from_db(
+        table,
+        columns=columns.split(",") if columns else None,
+        order_by=order_by.split(",") if order_by else _newest_first(table),
+        limit=limit,
+    )
+    match output:
+        case "table":
+            terminal.show(frame)
+        case "csv":
+            frame.write_csv(path or sys.stdout.buffer)
+        case "json":
+            frame.write_ndjson(path or sys.stdout.buffer)
+        case "parquet":
+            if path is None and sys.stdout.isatty():
+                raise click.UsageError("parquet is no text: give --output FILE, or redirect standard output")
+            frame.write_parquet(path or sys.stdout.buffer)
+
+
+def _newest_first(table: str) -> list[str]:
+    from llmops_analysis.filters import TIME_COLUMNS
+    from llmops_analysis.relations import resolve
+
+    columns = resolve(table, None, None).columns
+    # The first column is the key: it makes the order the same each time.
+    return [*(f"-{name}" for name in TIME_COLUMNS if name in columns), next(iter(columns))]
+
+
+@main.command()
+def status() -> None:
+    """Say what is where: stores, row counts, schema revision, freshness."""
+    from llmops_analysis.status import lines
+
+    for line in lines():
+        click.echo(line)
+
+
+for command in ingest_cli.COMMANDS:
+    main.add_command(command)

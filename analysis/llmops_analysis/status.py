@@ -1,0 +1,54 @@
+"""What `llmops status` says: where things are, how many rows they have, and how fresh they are. Reads only."""
+
+from collections.abc import Iterator
+
+from sqlalchemy.engine import URL
+
+from llmops_analysis import polars_from_db
+from llmops_analysis.relations import marts
+from llmops_ingest import engines, schema, settings
+from llmops_ingest.faults import translated
+from llmops_ingest.tables import RAW_TABLES
+
+_OPERATIONS = "fct_llm_operations"
+
+
+def lines() -> Iterator[str]:
+    """Yield the report, line by line. Raises what reading raises, when a store is there but cannot be read."""
+    raw = settings.sync_url()
+    yield from _raw(raw)
+    yield ""
+    yield from _marts()
+
+
+def _raw(url: URL) -> Iterator[str]:
+    yield f"raw store     {settings.masked(url)}"
+    with translated(url):
+        revision = schema.current_revision(engines.engine_for(url))
+    if revision is None:
+        yield "  no tables yet: `llmops init` or the first `llmops load` creates them"
+        return
+    head = schema.head_revision()
+    behind = "" if revision == head else f" (this version works with {head}: run `llmops init`)"
+    yield f"  schema revision {revision}{behind}"
+    if behind:
+        return
+    for table in RAW_TABLES:
+        totals = polars_from_db(table.name, aggregate={"rows": ("*", "count"), "newest": ("loaded_at", "max")})
+        rows, newest = totals.row(0)
+        loaded = f", last loaded {newest:%Y-%m-%d %H:%M:%S} UTC" if newest else ""
+        yield f"  {table.name:<20} {rows:>12,} rows{loaded}"
+
+
+def _marts() -> Iterator[str]:
+    url, names = marts()
+    yield f"marts         {settings.masked(url)}"
+    if not names:
+        yield "  none yet: `llmops build` makes them"
+        return
+    (newest,) = polars_from_db(_OPERATIONS, aggregate={"newest": ("loaded_at", "max")}).row(0)
+    if newest is not None:
+        yield f"  with records loaded until {newest:%Y-%m-%d %H:%M:%S} UTC"
+    for name in names:
+        totals = polars_from_db(name, aggregate={"rows": ("*", "count")})
+        yield f"  {name:<20} {totals.row(0)[0]:>12,} rows"

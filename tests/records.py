@@ -41,7 +41,8 @@ def stored(url: str, table: str) -> list[dict[str, Any]]:
     with engines.engine_for(settings.sync_url(url)).connect() as connection:
         rows = connection.execute(sa.select(*columns)).mappings().all()
     return sorted(
-        ({name: _plain(value) for name, value in row.items()} for row in rows), key=lambda row: str(list(row.values())[0])
+        ({name: _plain(value) for name, value in row.items()} for row in rows),
+        key=lambda row: str(list(row.values())[0]),
     )
 
 

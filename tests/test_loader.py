@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from records import START, identifier, operation, stored
 
 from llmops_ingest import AsyncLoader, ConfigurationError, Loader, LoadResult, Message, Operation, Session
+from records import START, identifier, operation, stored
 
 Load = Callable[..., LoadResult]
 
@@ -60,9 +60,7 @@ def test_an_operation_comes_back_as_it_was_given(store_url: str, load: Load) -> 
 
     assert (result.rejected, counts(result, "llm_messages")) == (0, (3, 0, 0))
     (row,) = stored(store_url, "llm_operations")
-    assert row == {
-        name: value for name, value in record.items() if name not in ("workspace", "agent_id", "messages")
-    }
+    assert row == {name: value for name, value in record.items() if name not in ("workspace", "agent_id", "messages")}
     assert stored(store_url, "llm_sessions") == [
         {
             "session_id": record["session_id"],
@@ -305,3 +303,45 @@ def test_an_async_iterable_is_loaded_as_it_comes(sqlite_url: str) -> None:
 def test_a_wrong_option_is_named(sqlite_url: str, load: Load, options: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         load(sqlite_url, [], **options)
+
+
+def test_a_session_that_says_something_else_is_refused_with_its_operations(store_url: str, load: Load) -> None:
+    session = {"session_id": identifier("s"), "workspace": "w", "metadata": {"user": 1}}
+    load(store_url, [session], table="llm_sessions")
+    other = session | {"workspace": "other", "agent_id": "a", "operations": [operation(1)]}
+
+    result = load(store_url, [other, operation(2, session_id=identifier("s"), workspace="w")])
+
+    assert [(reject.line, reject.field) for reject in result.rejects] == [(1, "workspace")]
+    assert "is stored with another workspace" in result.rejects[0].reason
+    assert [row["operation_id"] for row in stored(store_url, "llm_operations")] == [identifier("operation 2")]
+    (row,) = stored(store_url, "llm_sessions")
+    assert (row["workspace"], row["agent_id"], row["metadata"]) == ("w", None, {"user": 1})
+
+
+def test_a_correction_of_a_session_keeps_what_it_does_not_name(store_url: str, load: Load) -> None:
+    session = {"session_id": identifier("s"), "workspace": "w", "agent_id": "a"}
+    load(store_url, [session], table="llm_sessions")
+
+    result = load(
+        store_url, [{"session_id": identifier("s"), "workspace": "other"}], table="llm_sessions", on_conflict="update"
+    )
+
+    assert counts(result, "llm_sessions") == (0, 1, 0)
+    (row,) = stored(store_url, "llm_sessions")
+    assert (row["workspace"], row["agent_id"]) == ("other", "a")
+
+
+def test_sessions_of_one_batch_are_put_together(store_url: str, load: Load) -> None:
+    records = [
+        {"session_id": identifier("s"), "workspace": "w"},
+        {"session_id": identifier("s"), "agent_id": "a", "metadata": {"x": 1}},
+        {"session_id": identifier("s"), "metadata": {"y": 2}},
+        {"session_id": identifier("s"), "metadata": {"y": 3}},
+    ]
+
+    result = load(store_url, records, table="llm_sessions")
+
+    assert [(reject.line, reject.field) for reject in result.rejects] == [(4, "metadata")]
+    (row,) = stored(store_url, "llm_sessions")
+    assert (row["workspace"], row["agent_id"], row["metadata"]) == ("w", "a", {"x": 1, "y": 2})

@@ -26,8 +26,8 @@ class _Group(click.Group):
 def main() -> None:
     """What your LLM applications cost, how fast they answer and how often they fail, in your own database.
 
-    CONNECTION_STRING says where raw records are (default sqlite:///llmops.sqlite), LLMOPS_WAREHOUSE is the DuckDB file with
-    the marts (default llmops.duckdb).
+    CONNECTION_STRING says where raw records are (default sqlite:///llmops.sqlite), LLMOPS_WAREHOUSE is the DuckDB file
+    with the marts (default llmops.duckdb).
     """
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 ROWS_SHOWN = 40
-UNKNOWN = "–"
+UNKNOWN = "-"
 # A header may be as wide as this even where the values are narrower.
 _HEADER_WIDTH = 10
 _GAP = 2  # blanks between two columns

@@ -30,7 +30,9 @@ def init() -> None:
 @click.command()
 @click.argument("inputs", metavar="FILE...", nargs=-1, required=True)
 @click.option("--table", help="Rows are of this raw table (llm_sessions, llm_operations, llm_messages).")
-@click.option("--format", "file_format", type=click.Choice(["jsonl", "csv", "parquet"]), help="By default from the name.")
+@click.option(
+    "--format", "file_format", type=click.Choice(["jsonl", "csv", "parquet"]), help="By default from the name."
+)
 @click.option("--on-conflict", type=click.Choice(["ignore", "update"]), default="ignore", show_default=True,
               help="What a record whose id is stored with other content is: refused, or a correction.")  # fmt: skip
 @click.option("--timezone", metavar="ZONE", help="Zone of times that name none, such as UTC or Europe/Berlin.")

@@ -16,6 +16,7 @@ from sqlalchemy.engine import URL, Engine
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from llmops_ingest import settings
+from llmops_ingest.errors import ConfigurationError
 
 # Writers queue up behind one another on SQLite's single write lock; a minute is far above what a batch holds it for.
 SQLITE_BUSY_TIMEOUT_S = 60
@@ -70,6 +71,10 @@ def create_async(url: URL) -> AsyncEngine:
 def _options(url: URL) -> dict[str, Any]:
     """Pool and driver options; the pool follows `DB_POOL_SIZE` and its siblings."""
     backend = settings.backend(url)
+    if backend in ("sqlite", "duckdb") and settings.file_path(url) is None:
+        raise ConfigurationError(
+            f"{settings.masked(url)} would be gone with its connection: give a file, such as {backend}:///llmops.{backend}"
+        )
     if backend == "duckdb":
         # An open connection holds DuckDB's file lock: give it back after each batch.
         return {"poolclass": sa.NullPool}

@@ -171,8 +171,7 @@ def _copy(
     )
     deleted = _one(
         connection,
-        f"DELETE FROM {replica.name} AS r WHERE {stretch} "
-        f"AND NOT EXISTS (SELECT 1 FROM incoming AS i WHERE {same})",
+        f"DELETE FROM {replica.name} AS r WHERE {stretch} AND NOT EXISTS (SELECT 1 FROM incoming AS i WHERE {same})",
     )
     copied = _one(
         connection,

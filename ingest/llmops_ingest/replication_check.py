@@ -41,16 +41,15 @@ def differences(connection: "duckdb.DuckDBPyConnection", url: URL) -> list[Diffe
     ]
 
 
-def _of_table(
-    connection: "duckdb.DuckDBPyConnection", url: URL, table: sa.Table, time: str
-) -> list[Difference]:
+def _of_table(connection: "duckdb.DuckDBPyConnection", url: URL, table: sa.Table, time: str) -> list[Difference]:
     measured = [name for name in ("input_tokens", "output_tokens", "cost") if name in table.columns]
     sums = "".join(
         # Floats add up differently in another order: decimals do not.
-        f', sum(CAST("{name}" AS DECIMAL(38, 12)))' for name in measured
+        f', sum(CAST("{name}" AS DECIMAL(38, 12)))'
+        for name in measured
     )
     per_day = (
-        f'SELECT strftime(timezone(\'UTC\', "{time}"), \'%Y-%m-%d\') AS day, [count(*){sums}] AS facts '
+        f"SELECT strftime(timezone('UTC', \"{time}\"), '%Y-%m-%d') AS day, [count(*){sums}] AS facts "
         "FROM {source} GROUP BY 1"
     )
     query = sa.select(table.c[time], *(table.c[name] for name in measured))

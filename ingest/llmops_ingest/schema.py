@@ -107,6 +107,8 @@ def _locked(engine: Engine) -> Iterator[Connection]:
     """Open a connection on which no other process migrates the same store."""
     path = settings.file_path(engine.url)
     if path is not None:
+        if not path.parent.is_dir():  # the lock would create it
+            raise ConfigurationError(f"there is no directory {path.parent}: create it, or correct the URL")
         with FileLock(f"{path}.lock", timeout=_LOCK_TIMEOUT_S), engine.begin() as connection:
             yield connection
     elif engine.dialect.name == "postgresql":

@@ -101,7 +101,7 @@ def file_path(url: URL) -> Path | None:
     """Return the absolute path of the file that an embedded store lives in; None for servers and in-memory stores."""
     if backend(url) not in ("sqlite", "duckdb") or not url.database or url.database.startswith((":memory:", "md:")):
         return None
-    if "uri" in url.query and url.database.startswith("file:"):  # SQLite's own notation, as in file:store.sqlite?mode=ro
+    if "uri" in url.query and url.database.startswith("file:"):  # as SQLite writes it, file:store.sqlite?mode=ro
         name = unquote(url.database.removeprefix("file:")).removeprefix("//")
         return None if name == ":memory:" or url.query.get("mode") == "memory" else Path(name).absolute()
     return Path(url.database).expanduser().absolute()

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def streamed(
-    connection: "duckdb.DuckDBPyConnection", name: str, url: URL, query: sa.Select[Any]
-) -> Iterator[None]:
+def streamed(connection: "duckdb.DuckDBPyConnection", name: str, url: URL, query: sa.Select[Any]) -> Iterator[None]:
     """Make the rows of `query` on the raw store `url` the relation `name` of the DuckDB connection, to be read once.
 
     Raises what `open_reader` raises, also for what happens while DuckDB reads.

@@ -53,8 +53,8 @@ def write(connection: sa.Connection, batch: Batch, on_conflict: OnConflict) -> C
 
     sessions = _Sessions(batch, on_conflict)
     batch.reject(sessions.conflicts)
-    counts.llm_sessions = sessions.write(connection, loaded_at)
-    batch.reject(sessions.conflicts)
+    counts.llm_sessions, conflicts = sessions.write(connection, loaded_at)
+    batch.reject(conflicts)
     _keep_differing_facts(batch, sessions.rows)
 
     counts.llm_operations, conflicts = _write_rows(
@@ -146,7 +146,7 @@ class _Sessions:
         self._on_conflict = on_conflict
         self.conflicts: dict[int, Reason] = {}
         self.rows: dict[str, Row] = {}
-        self._units: dict[str, int] = {}
+        self._described: dict[str, list[tuple[int, Row]]] = {}
         for number, unit in enumerate(batch.sessions.units):
             self._describe(batch.sessions.row(number), unit)
         told = dict.fromkeys(zip(batch.operations.columns["session_id"], *batch.inline.values(), strict=True))
@@ -159,7 +159,7 @@ class _Sessions:
 
     def _describe(self, described: Row, unit: int) -> None:
         row = self._row(described["session_id"])
-        self._units[described["session_id"]] = unit
+        self._described.setdefault(described["session_id"], []).append((unit, described))
         if self._on_conflict == "update":
             row |= {name: value for name, value in described.items() if value is not None}
         elif differing := _fill(row, described):
@@ -168,28 +168,33 @@ class _Sessions:
                 _conflict(tables.llm_sessions, row["session_id"], "stands further up", differing),
             )
 
-    def write(self, connection: sa.Connection, loaded_at: dt.datetime) -> Count:
-        """Insert new sessions, fill in known ones; `rows` then says what is stored."""
+    def write(self, connection: sa.Connection, loaded_at: dt.datetime) -> tuple[Count, dict[int, Reason]]:
+        """Insert new sessions, fill in known ones; `rows` then says what is stored. Return conflicts by record."""
+        conflicts: dict[int, Reason] = {}
         if not self.rows:
-            return Count()
+            return Count(), conflicts
         table = tables.llm_sessions
         columns = {name: [row[name] for row in self.rows.values()] for name in next(iter(self.rows.values()))}
         count = Count(loaded=stores.insert_new(connection, table, columns, loaded_at))
         if count.loaded == len(self.rows):
-            return count
+            return count, conflicts
         count.already_there = len(self.rows) - count.loaded
-        telling = [session_id for session_id, row in self.rows.items() if any(list(row.values())[1:])]
+        telling = [
+            session_id
+            for session_id, row in self.rows.items()
+            if any(value is not None for name, value in row.items() if name != "session_id")
+        ]
         changed: list[Row] = []
         for session_id, stored in _stored(connection, table, telling).items():
-            told, row = self.rows[session_id], dict(stored)
-            differing = _fill(row, told)
-            unit = self._units.get(session_id)
-            if differing and unit is not None:  # what an operation tells of its session never overrules the session
+            row = dict(stored)
+            # What an operation tells of its session fills in, but never overrules, what the session says of itself.
+            for unit, described in self._described.get(session_id, ()):
                 if self._on_conflict == "update":
-                    row |= {name: value for name, value in told.items() if value is not None}
-                else:
-                    self.conflicts[unit] = (differing[0], _conflict(table, session_id, "is stored", differing))
-                    continue
+                    row |= {name: value for name, value in described.items() if value is not None}
+                elif differing := _fill(dict(stored), described):
+                    conflicts[unit] = (differing[0], _conflict(table, session_id, "is stored", differing))
+            if not conflicts.keys() & {unit for unit, _ in self._described.get(session_id, ())}:
+                _fill(row, self.rows[session_id])
             self.rows[session_id] = row
             if _differing(row, stored):
                 changed.append(row)
@@ -197,8 +202,8 @@ class _Sessions:
             update = {name: [row[name] for row in changed] for name in changed[0]}
             stores.update(connection, table, update, loaded_at)
             count.updated = len(changed)
-        count.already_there -= count.updated + len(self.conflicts)
-        return count
+        count.already_there -= count.updated + len(conflicts)
+        return count, conflicts
 
 
 def _fill(row: Row, told: Row) -> list[str]:

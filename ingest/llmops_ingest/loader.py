@@ -26,13 +26,15 @@ BATCH_SIZE = 10_000
 # DuckDB opens and closes its file around a batch and likes large ones.
 DUCKDB_BATCH_SIZE = 50_000
 # A batch is closed early when its texts reach this many characters, so that long prompts do not fill the memory.
-BATCH_CHARACTERS = 8_000_000
+BATCH_CHARACTERS = 16_000_000
 # The event loop waits while a batch is prepared: a smaller one holds it for a few milliseconds only.
 ASYNC_BATCH_SIZE = 2_000
 # Rejects are handed over one by one; a result keeps the first of them to look at.
 REJECTS_KEPT = 1_000
 
 Numbered = tuple[int, Record]
+Weighed = tuple[int, Record, int]
+"""A record's line number, the record, and roughly how many characters it takes."""
 
 
 @dataclass(slots=True)
@@ -109,14 +111,12 @@ class Loader:
 
         Raises ConfigurationError, TransientError or PermanentError; batches committed before stay.
         """
-        numbered = enumerate(records, start=1)
-        return self.load_numbered(
-            numbered, table=table, on_conflict=on_conflict, timezone=timezone, on_reject=on_reject
-        )
+        weighed = _weighed(records)
+        return self.load_weighed(weighed, table=table, on_conflict=on_conflict, timezone=timezone, on_reject=on_reject)
 
-    def load_numbered(
+    def load_weighed(
         self,
-        numbered: Iterable[Numbered],
+        weighed: Iterable[Weighed],
         *,
         table: str | None = None,
         on_conflict: OnConflict = "ignore",
@@ -124,11 +124,14 @@ class Loader:
         on_reject: Callable[[Reject], None] | None = None,
         on_batch: Callable[[LoadResult], None] | None = None,
     ) -> LoadResult:
-        """Load pairs of line number and record; otherwise as `load`. `on_batch` is called after each transaction."""
+        """Load records whose line number and weight are known, as those of a file; otherwise as `load`.
+
+        `on_batch` is called after each transaction.
+        """
         plan = _Plan.of(table, on_conflict, timezone)
         schema.ensure_schema(self._url)
         result = LoadResult()
-        for chunk in _chunks(numbered, self._batch_size):
+        for chunk in _chunks(weighed, self._batch_size):
             self._load_chunk(chunk, plan, result, on_reject)
             if on_batch is not None:
                 on_batch(result)
@@ -223,12 +226,16 @@ def _isolate(part: list[Numbered], pending: list[list[Numbered]], error: faults.
     return []
 
 
-def _chunks(numbered: Iterable[Numbered], size: int) -> Iterator[list[Numbered]]:
+def _weighed(records: Iterable[Record]) -> Iterator[Weighed]:
+    return ((number, record, shapes.weight(record)) for number, record in enumerate(records, start=1))
+
+
+def _chunks(weighed: Iterable[Weighed], size: int) -> Iterator[list[Numbered]]:
     chunk: list[Numbered] = []
     characters = 0
-    for item in numbered:
-        chunk.append(item)
-        characters += shapes.weight(item[1])
+    for number, record, weight in weighed:
+        chunk.append((number, record))
+        characters += weight
         if len(chunk) >= size or characters >= BATCH_CHARACTERS:
             yield chunk
             chunk, characters = [], 0
@@ -239,7 +246,7 @@ def _chunks(numbered: Iterable[Numbered], size: int) -> Iterator[list[Numbered]]
 async def _async_chunks(records: Iterable[Record] | AsyncIterable[Record], size: int) -> AsyncIterator[list[Numbered]]:
     chunk: list[Numbered] = []
     if not isinstance(records, AsyncIterable):
-        for chunk in _chunks(enumerate(records, start=1), size):
+        for chunk in _chunks(_weighed(records), size):
             yield chunk
         return
     characters = number = 0

@@ -263,7 +263,7 @@ def _stored(connection: sa.Connection, table: sa.Table, ids: list[str]) -> dict[
     readers = [_reader(column) for column in columns]
     rows: dict[str, Row] = {}
     for found in stores.select_by_id(connection, sa.select(*columns), key, ids):
-        row = {
+        row: Row = {
             str(column.name): None if value is None else read(value)
             for column, read, value in zip(columns, readers, found, strict=True)
         }

@@ -1,0 +1,39 @@
+with source as (
+
+    select * from {{ source('llm_ops', 'llm_operations') }}
+
+),
+
+renamed as (
+
+    select
+        operation_id,
+        session_id,
+        cast(action_id as text) as action_id,
+
+        cast(operation_type as text) as operation_type,
+        cast(provider as text) as provider,
+        cast(model as text) as model,
+        cast(status as text) as status,
+
+        input_tokens,
+        output_tokens,
+        cache_read_tokens,
+        cache_write_tokens,
+        reasoning_tokens,
+        latency_ms,
+        time_to_first_token_ms,
+        cost as recorded_cost_usd,
+
+        coalesce(error_message, '') <> '' as has_error_message,
+
+        {{ business_date(to_utc('"timestamp"')) }} as operation_date,
+
+        {{ to_utc('"timestamp"') }} as started_at,
+        {{ to_utc('loaded_at') }} as loaded_at
+
+    from source
+
+)
+
+select * from renamed

@@ -1,0 +1,42 @@
+{# Every operation is counted in exactly one session and one model, with its tokens and cost in the session's totals. #}
+with operations as (
+
+    select
+        count(*) as operation_count,
+        sum(total_tokens) as total_tokens,
+        sum(cost_usd) as cost_usd
+    from {{ ref('fct_llm_operations') }}
+
+),
+
+sessions as (
+
+    select
+        sum(operation_count) as operation_count,
+        sum(total_tokens) as total_tokens,
+        sum(cost_usd) as cost_usd
+    from {{ ref('dim_sessions') }}
+
+),
+
+models as (
+
+    select sum(operation_count) as operation_count
+    from {{ ref('dim_models') }}
+
+)
+
+select
+    operations.operation_count,
+    sessions.operation_count as session_operation_count,
+    models.operation_count as model_operation_count,
+    operations.cost_usd,
+    sessions.cost_usd as session_cost_usd
+from operations
+cross join sessions
+cross join models
+where
+    operations.operation_count <> coalesce(sessions.operation_count, 0)
+    or operations.operation_count <> coalesce(models.operation_count, 0)
+    or operations.total_tokens is distinct from sessions.total_tokens
+    or operations.cost_usd is distinct from sessions.cost_usd

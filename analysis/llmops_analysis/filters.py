@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from llmops_analysis.relations import Relation
-from llmops_ingest import values
+from llmops_ingest import ids, values
 from llmops_ingest.errors import ConfigurationError
 
 # The column that dates select by: the first of these that a relation has.
@@ -92,7 +92,7 @@ def _name(name: str, value: Any) -> str:
         raise ConfigurationError(f"{name} must be a text or a list of texts, not {value!r}")
     if name == "session_id":
         try:
-            return values.canonical_id(value, "session")[0]  # as it was stored: an id that is no UUID was made one
+            return ids.canonical_id(value, "session")[0]  # as it was stored: an id that is no UUID was made one
         except values.BadValue as error:
             raise ConfigurationError(f"{name} {error}") from None
     return values.clean(str(value))

@@ -120,11 +120,11 @@ def polars_from_db(
     query = select(
         relation, wanted, columns=columns, group_by=group_by, aggregate=aggregate, order_by=order_by, limit=limit
     )
-    with open_reader(relation.url, query, arrow_schema(query.selected_columns)) as reader:
-        rows = reader.read_all()
-    frame = pl.from_arrow(rows, rechunk=False)
-    assert isinstance(frame, pl.DataFrame)  # a table never becomes a Series
-    return frame
+    schema = arrow_schema(query.selected_columns)
+    with open_reader(relation.url, query, schema) as reader:
+        # Batch by batch, so that the database makes the next one meanwhile.
+        frames = [pl.DataFrame(batch) for batch in reader]
+    return pl.concat(frames, rechunk=False) if frames else pl.DataFrame(schema.empty_table())
 
 
 def _in_a_thread(read: Callable[_P, _R]) -> Callable[_P, Coroutine[Any, Any, _R]]:

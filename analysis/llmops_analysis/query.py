@@ -108,7 +108,7 @@ def _sum(_relation: Relation, column: sa.ColumnElement[Any], name: str) -> sa.Co
     if isinstance(kind, sa.Float | sa.Double):
         return sa.type_coerce(total, sa.Double)
     scale = DEFAULT_SCALE if kind.scale is None else kind.scale
-    return sa.cast(total, sa.Numeric(DEFAULT_PRECISION, scale))
+    return sa.type_coerce(total, sa.Numeric(DEFAULT_PRECISION, scale))
 
 
 def _mean(_relation: Relation, column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[Any]:

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-# Rows of a batch: enough to make the cost per batch disappear, few enough for wide rows to stay in the low tens of MB.
-BATCH_ROWS = 50_000
+# Rows of a batch: enough to make the cost per batch disappear, few enough for rows of some KB to stay at tens of MB.
+BATCH_ROWS = 16_384
 # How long a reader waits for a writer: a DuckDB file belongs to one process at a time, and a dbt run may take a while.
 LOCK_TIMEOUT_S = 60.0
 _RETRY_PAUSE_S = 0.05
@@ -192,12 +192,12 @@ def _any_other(url: URL, query: sa.Select[Any], schema: "pa.Schema") -> "Iterato
         *(column.label(field.name) for column, field in zip(columns, schema, strict=True)), maintain_column_froms=True
     )
     options = {"stream_results": True, "max_row_buffer": BATCH_ROWS}
-    with engines.engine_for(url).connect().execution_options(**options) as connection:
-        try:
-            yield _batches_of(connection.execute(query), schema)
-        finally:
-            # Given back to the pool, it would first fetch every row that nobody has read.
-            connection.invalidate()
+    # Closing the result fetches what nobody has read, because a server goes on sending it in any case.
+    with (
+        engines.engine_for(url).connect().execution_options(**options) as connection,
+        closing(connection.execute(query)) as result,
+    ):
+        yield _batches_of(result, schema)
 
 
 def _batches_of(result: sa.CursorResult[Any], schema: "pa.Schema") -> "Iterator[pa.RecordBatch]":

@@ -36,18 +36,20 @@ class Statement:
 def with_arrow_types(
     query: sa.Select[Any], schema: "pa.Schema", dialect: Dialect, native: tuple[type, ...]
 ) -> sa.Select[Any]:
-    """Label the selected columns as in the schema, and cast those to text that are to be strings but do not come so.
+    """Label the selected columns as in the schema, and cast what is to be a string or decimal but does not come so.
 
-    `native` lists the dialect's types whose values the driver delivers as strings.
+    `native` lists the dialect's types whose values the driver delivers as they are wanted.
     """
     import pyarrow as pa
 
     columns: list[sa.Label[Any]] = []
     for column, field in zip(query.selected_columns, schema, strict=True):
-        if pa.types.is_string(field.type) and not isinstance(column.type.dialect_impl(dialect), native):
-            columns.append(sa.cast(column, sa.Text).label(field.name))
-        else:
-            columns.append(column.label(field.name))
+        if not isinstance(column.type.dialect_impl(dialect), native):
+            if pa.types.is_string(field.type):
+                column = sa.cast(column, sa.Text)
+            elif pa.types.is_decimal(field.type):
+                column = sa.cast(column, sa.Numeric(field.type.precision, field.type.scale))
+        columns.append(column.label(field.name))
     return query.with_only_columns(*columns, maintain_column_froms=True)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llmops_ingest import values
+from llmops_ingest.ids import canonical_id, derived_id, ids_canonical
 from llmops_ingest.shapes import INLINE_SESSION_FIELDS, Record, Rows, Shaped, TableName, shape
 from llmops_ingest.values import (
     CONTENT,
@@ -21,7 +21,6 @@ from llmops_ingest.values import (
     OBJECT,
     TEXT,
     TIME,
-    BadValue,
     Column,
     Context,
     Kind,
@@ -46,6 +45,8 @@ _OPERATION_KINDS: dict[str, Kind] = {
     "reasoning_tokens": COUNT,
     "time_to_first_token_ms": MILLISECONDS,
 }
+# Facts of its session that an operation carries along.
+_INLINE_KINDS: dict[str, Kind] = dict.fromkeys(sorted(INLINE_SESSION_FIELDS), NAME)
 _MESSAGE_KINDS: dict[str, Kind] = {"role": NAME, "content": CONTENT, "sequence_number": COUNT}
 Reason = tuple[str, str]
 """The field that is wrong, and why."""
@@ -53,7 +54,7 @@ Reason = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A record that was not loaded: its line (from 1; its place in the input where that has no lines), field, reason."""
+    """A record that was not loaded: its line (from 1; or its place in an input without lines), field and reason."""
 
     line: int
     field: str
@@ -120,10 +121,12 @@ def prepare(lines: Sequence[int], records: Sequence[Record], table: TableName | 
     """Check the records and turn them into columns; `lines` says where each stood in the input."""
     shaped, misshapen = shape(records, table)
     bad: dict[int, Reason] = {unit: (error.field, str(error)) for unit, error in misshapen.items()}
+    sessions = _sessions(shaped.sessions, context, bad)
+    operations, inline = _operations(shaped.operations, context, bad)
     batch = Batch(
-        sessions=_sessions(shaped.sessions, context, bad),
-        operations=_operations(shaped.operations, context, bad),
-        inline={name: _column(shaped.operations, name, NAME, context, bad) for name in sorted(INLINE_SESSION_FIELDS)},
+        sessions=sessions,
+        operations=operations,
+        inline=inline,
         messages=Columns({}, []),
         lines=lines,
         records=records,
@@ -135,63 +138,70 @@ def prepare(lines: Sequence[int], records: Sequence[Record], table: TableName | 
 
 
 def _sessions(rows: Rows, context: Context, bad: dict[int, Reason]) -> Columns:
-    ids, originals = _ids(rows, "session_id", bad)
+    raw = rows.columns(("session_id", *_SESSION_KINDS))
+    ids, originals = _ids(raw, rows, "session_id", bad)
     _missing(ids, rows, "session_id", bad)
-    columns = {"session_id": ids} | {
-        name: _column(rows, name, kind, context, bad) for name, kind in _SESSION_KINDS.items()
-    }
+    columns = {"session_id": ids} | _checked(raw, rows, _SESSION_KINDS, context, bad)
     _note(columns["metadata"], "session_id", originals)
     return Columns(columns, rows.units)
 
 
-def _operations(rows: Rows, context: Context, bad: dict[int, Reason]) -> Columns:
-    ids, originals = _ids(rows, "operation_id", bad)
+def _operations(rows: Rows, context: Context, bad: dict[int, Reason]) -> tuple[Columns, dict[str, Column]]:
+    """Return the operations, and beside them what each tells of its session."""
+    raw = rows.columns(("operation_id", "session_id", *_OPERATION_KINDS, *_INLINE_KINDS))
+    ids, originals = _ids(raw, rows, "operation_id", bad)
     _missing(ids, rows, "operation_id", bad)
-    session_ids, session_originals = _ids(rows, "session_id", bad)
+    session_ids, session_originals = _ids(raw, rows, "session_id", bad)
     if None in session_ids:  # an operation that names no session is a session of its own
         session_ids = [
-            values.derived_id("session of operation", operation_id or "") if session_id is None else session_id
+            derived_id("session of operation", operation_id or "") if session_id is None else session_id
             for session_id, operation_id in zip(session_ids, ids, strict=True)
         ]
     columns = {"operation_id": ids, "session_id": session_ids}
-    columns |= {name: _column(rows, name, kind, context, bad) for name, kind in _OPERATION_KINDS.items()}
+    columns |= _checked(raw, rows, _OPERATION_KINDS, context, bad)
     _missing(columns["timestamp"], rows, "timestamp", bad)
     _note(columns["extras"], "operation_id", originals)
     _note(columns["extras"], "session_id", session_originals)
-    return Columns(columns, rows.units)
+    return Columns(columns, rows.units), _checked(raw, rows, _INLINE_KINDS, context, bad)
 
 
 def _messages(shaped: Shaped, operation_ids: Column, context: Context, bad: dict[int, Reason]) -> Columns:
     rows = shaped.messages
-    own, _ = _ids(rows, "operation_id", bad)
+    raw = rows.columns(("message_id", "operation_id", *_MESSAGE_KINDS))
+    own, _ = _ids(raw, rows, "operation_id", bad)
     owners = [key if owner is None else operation_ids[owner] for key, owner in zip(own, shaped.owners, strict=True)]
     _missing(owners, rows, "operation_id", bad)
-    columns = {name: _column(rows, name, kind, context, bad) for name, kind in _MESSAGE_KINDS.items()}
+    columns = _checked(raw, rows, _MESSAGE_KINDS, context, bad)
     columns["sequence_number"] = [
         place if number is None else number
         for number, place in zip(columns["sequence_number"], shaped.sequence, strict=True)
     ]
-    ids, _ = _ids(rows, "message_id", bad)
+    ids, _ = _ids(raw, rows, "message_id", bad)
     # A message without an id is known by its place in its operation, so that loading it again changes nothing.
     ids = [
-        values.derived_id("message", owner, str(number)) if key is None and None not in (owner, number) else key
+        derived_id("message", owner, str(number)) if key is None and None not in (owner, number) else key
         for key, owner, number in zip(ids, owners, columns["sequence_number"], strict=True)
     ]
     _missing(ids, rows, "message_id", bad)
     return Columns({"message_id": ids, "operation_id": owners} | columns, rows.units)
 
 
-def _column(rows: Rows, name: str, kind: Kind, context: Context, bad: dict[int, Reason]) -> Column:
-    column, reasons = kind.column(rows.column(name), context)
-    for number, reason in reasons.items():
-        bad.setdefault(rows.units[number], (f"{rows.places[number]}{name}", reason))
-    return column
+def _checked(
+    raw: dict[str, Column], rows: Rows, kinds: dict[str, Kind], context: Context, bad: dict[int, Reason]
+) -> dict[str, Column]:
+    """Return the columns of these kinds in canonical form."""
+    columns: dict[str, Column] = {}
+    for name, kind in kinds.items():
+        columns[name], reasons = kind.column(raw[name], context)
+        for number, reason in reasons.items():
+            bad.setdefault(rows.units[number], (f"{rows.places[number]}{name}", reason))
+    return columns
 
 
-def _ids(rows: Rows, name: str, bad: dict[int, Reason]) -> tuple[Column, dict[int, str]]:
+def _ids(raw: dict[str, Column], rows: Rows, name: str, bad: dict[int, Reason]) -> tuple[Column, dict[int, str]]:
     """Return the column's UUIDs (None where there is none), and by row the ids that were no UUIDs."""
-    column = rows.column(name)
-    if values.ids_canonical(column):
+    column = raw[name]
+    if ids_canonical(column):
         return column, {}
     result: Column = []
     originals: dict[int, str] = {}
@@ -199,10 +209,10 @@ def _ids(rows: Rows, name: str, bad: dict[int, Reason]) -> tuple[Column, dict[in
         key = None
         if value not in (None, ""):
             try:
-                key, original = values.canonical_id(value, name.removesuffix("_id"))
+                key, original = canonical_id(value, name.removesuffix("_id"))
                 if original is not None:
                     originals[number] = original
-            except BadValue as error:
+            except ValueError as error:  # a BadValue, or an int of more digits than Python writes
                 bad.setdefault(rows.units[number], (f"{rows.places[number]}{name}", str(error)))
         result.append(key)
     return result, originals

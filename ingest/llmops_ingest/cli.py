@@ -3,19 +3,19 @@
 Commands parse arguments and print; what they do is in the modules they call.
 """
 
-import os
 import shlex
 import sys
 from pathlib import Path
 
 import click
+from sqlalchemy.engine import URL
 
 from llmops_ingest import files, progress, settings
-from llmops_ingest.errors import ConfigurationError, TransientError
+from llmops_ingest.counts import Counts
+from llmops_ingest.errors import ConfigurationError
 from llmops_ingest.rejects import RejectsFile
 from llmops_ingest.shapes import table_name
 from llmops_ingest.tables import RAW_TABLES
-from llmops_ingest.writing import Counts
 
 
 @click.command()
@@ -47,8 +47,8 @@ def load(
 ) -> None:
     """Load records from JSONL, CSV or Parquet files (- is standard input).
 
-    A row is an operation, with its session's workspace and agent_id and its messages inline if wanted, or a session with
-    nested operations; with --table a row of that raw table. Loading a file again changes nothing.
+    A row is an operation, with its session's workspace and agent_id and its messages inline if wanted, or a session
+    with nested operations; with --table a row of that raw table. Loading a file again changes nothing.
 
     Records that are wrong do not stop the others: they are written to FILE.rejects.jsonl with line, field and reason,
     and the exit code is 1.
@@ -57,6 +57,10 @@ def load(
 
     if rejects is not None and len(inputs) > 1:
         raise ConfigurationError("--rejects takes one FILE; without it each file's rejects are written beside it")
+    if inputs.count(files.STDIN) > 1:
+        raise ConfigurationError("standard input (-) can be read once only")
+    if rejects is not None and any(rejects.absolute() == Path(name).absolute() for name in inputs):
+        raise ConfigurationError(f"--rejects {rejects} would overwrite the input")
     # All inputs are looked at before the first is loaded, so that a typo in the last one loads nothing.
     sources = [files.RecordFile(name, file_format=file_format, table=table_name(table)) for name in inputs]
     loader = Loader()
@@ -64,7 +68,7 @@ def load(
     for source in sources:
         target = RejectsFile(rejects) if rejects else RejectsFile.beside(source.name)
         with target, progress.shown(source) as show:
-            result = loader.load_numbered(
+            result = loader.load_weighed(
                 source,
                 table=table,
                 on_conflict=on_conflict,  # type: ignore[arg-type]
@@ -75,7 +79,7 @@ def load(
         rejected += result.rejected
         click.echo(_summary(source.name, result.counts))
         if result.rejected:
-            click.echo(f"{result.rejected:,} rejected, see {target.path}; the first: {result.rejects[0]}", err=True)
+            click.echo(f"{result.rejected:,} rejected, see {target.path}; the first: {target.first}", err=True)
     if rejected:
         sys.exit(1)
 
@@ -95,17 +99,15 @@ def replicate(check: bool) -> None:
     """Copy what is new in the raw store into the DuckDB file, as every build does."""
     import duckdb
 
+    from llmops_ingest.faults import translated
     from llmops_ingest.replication import replicate as run
     from llmops_ingest.replication_check import differences
 
     path = settings.warehouse_path()
     if check and not path.exists():
         raise ConfigurationError(f"there is no replica yet: {path} does not exist; `llmops build` makes it")
-    try:
-        connection = duckdb.connect(str(path), read_only=check)
-    except duckdb.IOException as error:
-        raise TransientError(f"{path} cannot be opened: {error}") from error
-    with connection:
+    file = URL.create("duckdb", database=str(path))
+    with translated(file), duckdb.connect(str(path), read_only=check) as connection:
         if not check:
             for done in run(connection):
                 click.echo(f"{done.table:<15} {done.copied:>9,} copied, {done.deleted:,} deleted")
@@ -116,7 +118,8 @@ def replicate(check: bool) -> None:
         return
     for difference in found:
         click.echo(f"{difference.table} {difference.day}: raw {difference.raw}, replica {difference.replica}")
-    raise click.ClickException(f"{len(found)} days differ (rows, input tokens, output tokens, cost)")
+    places = "place" if len(found) == 1 else "places"
+    raise click.ClickException(f"they differ in {len(found)} {places} (rows, input tokens, output tokens, cost)")
 
 
 @click.command()
@@ -144,8 +147,9 @@ def dbt_environment(*, mask: bool | None = None) -> dict[str, str]:
         "PGUSER": url.username,
         "PGPASSWORD": "***" if mask and url.password else url.password,
         "PGDATABASE": url.database,
+        "PGSSLMODE": url.query.get("sslmode"),
     }
-    return variables | {name: value for name, value in parts.items() if value is not None}
+    return variables | {name: str(value) for name, value in parts.items() if value is not None}
 
 
 COMMANDS = (init, load, replicate, env)

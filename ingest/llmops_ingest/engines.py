@@ -25,9 +25,28 @@ DUCKDB_LOCK_TIMEOUT_S = 60
 
 _READS_ONLY = "llmops_reads_only"
 
+
+class ForkSafeLock:
+    """A lock of this process: free in a forked child, whatever the parent's threads were doing at the fork."""
+
+    def __init__(self) -> None:
+        self._renew()
+        if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+            os.register_at_fork(after_in_child=self._renew)
+
+    def _renew(self) -> None:
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_error: object) -> None:
+        self._lock.release()
+
+
 _engines: dict[tuple[URL, int], Engine] = {}
-_lock = threading.Lock()
-_duckdb_lock = threading.Lock()
+_lock = ForkSafeLock()
+_duckdb_lock = ForkSafeLock()
 
 
 def engine_for(url: URL) -> Engine:

@@ -38,6 +38,8 @@ def translated(url: URL) -> Iterator[None]:
         yield
     except LlmopsError:
         raise
+    except (ImportError, sa.exc.NoSuchModuleError) as error:
+        raise ConfigurationError(f"{settings.masked(url)} needs a driver that is not installed: {error}") from error
     except (sa.exc.SQLAlchemyError, OSError, TimeoutError) as error:
         raise translate(error, url) from error
     except Exception as error:
@@ -72,8 +74,8 @@ def translate(error: BaseException, url: URL) -> LlmopsError:
     """Return the error as one of ours: what is wrong, where, and what would be right."""
     cause = getattr(error, "orig", None) or error
     text = " ".join(str(cause).split()) or type(cause).__name__
-    if url.password:
-        text = text.replace(str(url.password), "***")
+    for secret in settings.secrets(url):
+        text = text.replace(secret, "***")
     where, low = settings.masked(url), text.lower()
 
     def has(words: tuple[str, ...]) -> bool:

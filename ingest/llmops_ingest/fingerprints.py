@@ -1,12 +1,15 @@
-"""Compare, day by day of `loaded_at`, the rows of a raw table with those of its replica, without reading the rows.
+"""Find where a raw table and its replica differ, by the `loaded_at` of their rows and without reading the rows.
 
-Each side is asked for one line a day (UTC): the number of rows and the sum of the milliseconds since midnight at which
-they were loaded. Both change when rows are deleted, corrected or committed late, also when as many rows were added as
-deleted. Two days that differ look alike only if other rows were stamped with the very same milliseconds, or with ones
-of the same sum. Rows without a `loaded_at` are not looked at. Reads only.
+Of recent rows each side tells how many have which stamp; the rows of one transaction share one. Of older rows it tells
+one line a day (UTC): their number and the sum of their milliseconds since midnight. These change when rows are deleted,
+corrected or committed late, also when as many were added as deleted. Sides that differ look alike only if other rows
+bear the very same stamps, or, on an old day, stamps of the same sum. Rows without a `loaded_at` are not looked at, and
+nothing is written.
 """
 
 import datetime as dt
+import itertools
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -17,6 +20,12 @@ from llmops_ingest.streamed import streamed
 
 if TYPE_CHECKING:
     import duckdb
+
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+# So many rows are compared at a time: few enough to stay in the low hundreds of MB.
+ROWS_AT_ONCE = 500_000
+# So many days are named in one query: SQLite takes no condition of a thousand terms.
+_DAYS_AT_ONCE = 100
 
 # The day of `loaded_at` and the milliseconds since its midnight. Whole milliseconds, as every database cuts them off
 # alike and the sum over 10^11 rows a day still fits 64 bits.
@@ -44,12 +53,57 @@ _DAY_AND_MILLISECONDS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """Which of the recent rows to read: from `starts[0]` on, unless empty, and those without a stamp if there are any.
+
+    Further starts cut what follows in parts of about `ROWS_AT_ONCE` rows.
+    """
+
+    starts: list[dt.datetime]
+    unstamped: bool
+
+
+def recent(
+    connection: "duckdb.DuckDBPyConnection", url: URL, table: sa.Table, replica: str, since: dt.datetime
+) -> Recent:
+    """Find the first stamp after `since` at which the two sides differ.
+
+    `replica` is the SQL name of the replica's table in `connection`.
+    """
+    loaded_at = table.c.loaded_at
+    query = sa.select(loaded_at, sa.func.count(type_=sa.BigInteger).label("n")).group_by(loaded_at)
+    with streamed(connection, "source_times", url, query.where(sa.or_(loaded_at > since, loaded_at.is_(None)))):
+        starts = connection.execute(
+            f"""
+            WITH ours AS (
+                SELECT loaded_at, count(*) AS n FROM {replica} WHERE loaded_at > ? OR loaded_at IS NULL GROUP BY ALL
+            ),
+            times AS MATERIALIZED (
+                SELECT loaded_at, greatest(theirs.n, ours.n) AS n, theirs.n IS DISTINCT FROM ours.n AS differs
+                FROM source_times AS theirs FULL JOIN ours USING (loaded_at)
+            ),
+            parts AS (
+                SELECT loaded_at, (sum(n) OVER (ORDER BY loaded_at) - n) // {ROWS_AT_ONCE} AS part FROM times
+                WHERE loaded_at >= (SELECT min(loaded_at) FROM times WHERE differs)
+            )
+            SELECT epoch_us(min(loaded_at)) FROM parts GROUP BY part
+            UNION ALL SELECT NULL FROM times WHERE loaded_at IS NULL
+            ORDER BY 1
+            """,
+            [since],
+        ).fetchall()
+    stamps = [EPOCH + dt.timedelta(microseconds=start) for (start,) in starts if start is not None]
+    return Recent(stamps, unstamped=len(stamps) < len(starts))
+
+
 def differing_days(
     connection: "duckdb.DuckDBPyConnection", url: URL, table: sa.Table, replica: str, until: dt.datetime
-) -> list[dt.date]:
+) -> list[list[dt.date]]:
     """Return the days (UTC), oldest first, of which the table and its replica do not hold the same rows.
 
-    Only rows loaded at `until` or before count. `replica` is the SQL name of the replica's table in `connection`.
+    They come in groups, each to be read at once. Only rows loaded at `until` or before
+    count. `replica` is as above.
     """
     loaded_at = table.c.loaded_at
     backend = settings.backend(url)
@@ -62,12 +116,16 @@ def differing_days(
         days = connection.execute(
             f"""
             WITH theirs AS ({theirs}), ours AS ({_sql(f"(SELECT * FROM {replica} WHERE loaded_at <= ?)")})
-            SELECT day FROM theirs FULL JOIN ours USING (day)
+            SELECT
+                day,
+                sum(greatest(theirs.n, ours.n)) OVER (ORDER BY day) // {ROWS_AT_ONCE} AS part,
+                row_number() OVER (ORDER BY day) // {_DAYS_AT_ONCE} AS subpart
+            FROM theirs FULL JOIN ours USING (day)
             WHERE (theirs.n, theirs.milliseconds) IS DISTINCT FROM (ours.n, ours.milliseconds) ORDER BY day
             """,
             [until],
         ).fetchall()
-    return [day for (day,) in days]
+    return [[day for day, *_ in group] for _, group in itertools.groupby(days, key=lambda found: found[1:])]
 
 
 def _days(table: sa.Table, backend: str) -> sa.Select[Any]:

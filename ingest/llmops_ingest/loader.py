@@ -1,6 +1,7 @@
 """`Loader` and `AsyncLoader`: records into the raw store, in batches, one transaction each.
 
-They drive what `batches` prepares and `writing` writes; both run the same code, the async one over an async driver.
+They drive what `batches` prepares and `writing` writes; both run the same code, the async one over an async driver. The
+sync one prepares a batch while the database works on the one before.
 """
 
 import asyncio
@@ -15,16 +16,19 @@ from sqlalchemy.engine import URL
 
 from llmops_ingest import engines, faults, schema, settings, shapes
 from llmops_ingest.batches import Batch, Reject, prepare
+from llmops_ingest.counts import Counts
 from llmops_ingest.errors import ConfigurationError
+from llmops_ingest.overlap import overlapping
 from llmops_ingest.shapes import Record, TableName
+from llmops_ingest.stored import OnConflict
 from llmops_ingest.values import Context
-from llmops_ingest.writing import Counts, OnConflict, write
+from llmops_ingest.writing import write
 
 logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 10_000
 # DuckDB opens and closes its file around a batch and likes large ones.
-DUCKDB_BATCH_SIZE = 50_000
+DUCKDB_BATCH_SIZE = 100_000
 # A batch is closed early when its texts reach this many characters, so that long prompts do not fill the memory.
 BATCH_CHARACTERS = 16_000_000
 # The event loop waits while a batch is prepared: a smaller one holds it for a few milliseconds only.
@@ -32,14 +36,17 @@ ASYNC_BATCH_SIZE = 2_000
 # Rejects are handed over one by one; a result keeps the first of them to look at.
 REJECTS_KEPT = 1_000
 
-Numbered = tuple[int, Record]
 Weighed = tuple[int, Record, int]
 """A record's line number, the record, and roughly how many characters it takes."""
+_Outcome = tuple[Counts, list[Reject]]
 
 
 @dataclass(slots=True)
 class LoadResult:
-    """What a load did: rows by table, the number of records rejected, and the first 1,000 of them."""
+    """What a load did: rows by table, the number of records rejected, and the first 1,000 of them.
+
+    `rejects` stays empty where `on_reject` took them.
+    """
 
     counts: Counts = field(default_factory=Counts)
     rejected: int = 0
@@ -48,12 +55,32 @@ class LoadResult:
     def _add(self, counts: Counts, rejects: list[Reject], on_reject: Callable[[Reject], None] | None) -> None:
         self.counts.add(counts)
         self.rejected += len(rejects)
-        self.rejects += rejects[: REJECTS_KEPT - len(self.rejects)]
+        if on_reject is None:
+            self.rejects += rejects[: REJECTS_KEPT - len(self.rejects)]
         for reject in rejects:
             if on_reject is None:
                 logger.warning("rejected: %s", reject)
             else:
                 on_reject(reject)
+
+
+@dataclass(slots=True)
+class _Chunk:
+    """The records of one transaction, and the line of each."""
+
+    lines: list[int] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+
+    def halves(self) -> tuple["_Chunk", "_Chunk"]:
+        middle = len(self.records) // 2
+        return (
+            _Chunk(self.lines[:middle], self.records[:middle]),
+            _Chunk(self.lines[middle:], self.records[middle:]),
+        )
+
+    def refused(self, error: faults.RefusedDataError) -> Reject:
+        """Return the chunk's only record as rejected."""
+        return Reject(self.lines[0], "", str(error), self.records[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +101,8 @@ class _Plan:
             raise ConfigurationError(f"no time zone {timezone!r}; give an IANA name such as Europe/Berlin") from None
         return cls(shapes.table_name(table), on_conflict, zone)  # type: ignore[arg-type]
 
-    def prepare(self, numbered: list[Numbered]) -> Batch:
-        lines, records = zip(*numbered, strict=True)
-        return prepare(lines, records, self.table, Context.now(self.zone))
+    def prepare(self, chunk: _Chunk) -> Batch:
+        return prepare(chunk.lines, chunk.records, self.table, Context.now(self.zone))
 
 
 class Loader:
@@ -103,11 +129,12 @@ class Loader:
     ) -> LoadResult:
         """Load the records, any iterable of them, in batches, and return what became of them.
 
-        A record is an operation (with its session's `workspace` and `agent_id`, and its `messages`, inline if wanted), a
-        session with nested `operations`, or, with `table`, a row of that raw table; as a mapping or as one of
+        A record is an operation (with its session's `workspace` and `agent_id`, and its `messages`, inline if wanted),
+        a session with nested `operations`, or, with `table`, a row of that raw table; as a mapping or as one of
         `Session`, `Operation`, `Message`. Loading a record again changes nothing; with `on_conflict="update"` a record
         whose id is there replaces what was stored. `timezone` (IANA name) is that of times that name no zone; without
-        it such records are rejected. `on_reject` is called with each record that is rejected; by default they are logged.
+        it such records are rejected. `on_reject` is called with each record that is rejected; by default they are
+        logged.
 
         Raises ConfigurationError, TransientError or PermanentError; batches committed before stay.
         """
@@ -131,26 +158,28 @@ class Loader:
         plan = _Plan.of(table, on_conflict, timezone)
         schema.ensure_schema(self._url)
         result = LoadResult()
-        for chunk in _chunks(weighed, self._batch_size):
-            self._load_chunk(chunk, plan, result, on_reject)
+
+        def add(outcomes: list[_Outcome]) -> None:
+            for counts, rejects in outcomes:
+                result._add(counts, rejects, on_reject)
             if on_batch is not None:
                 on_batch(result)
+
+        # The database works on a batch while the next one is prepared.
+        with overlapping(self._write, add) as start_writing:
+            for chunk in _chunks(weighed, self._batch_size):
+                start_writing(chunk, plan.prepare(chunk), plan)
         return result
 
-    def _load_chunk(
-        self, chunk: list[Numbered], plan: _Plan, result: LoadResult, on_reject: Callable[[Reject], None] | None
-    ) -> None:
-        pending = [chunk]
-        while pending:
-            part = pending.pop()
-            batch = plan.prepare(part)
-            try:
-                with faults.translated(self._url), engines.transaction(self._url) as connection:
-                    counts = write(connection, batch, plan.on_conflict)
-            except faults.RefusedDataError as error:
-                result._add(Counts(), _isolate(part, pending, error), on_reject)
-            else:
-                result._add(counts, batch.rejects, on_reject)
+    def _write(self, chunk: _Chunk, batch: Batch, plan: _Plan) -> list[_Outcome]:
+        """Write a prepared chunk; where the database refuses it, the records one by one that it accepts."""
+        try:
+            with faults.translated(self._url), engines.transaction(self._url) as connection:
+                return [(write(connection, batch, plan.on_conflict), batch.rejects)]
+        except faults.RefusedDataError as error:
+            if len(chunk.records) == 1:
+                return [(Counts(), [chunk.refused(error)])]
+        return [outcome for half in chunk.halves() for outcome in self._write(half, plan.prepare(half), plan)]
 
 
 class AsyncLoader:
@@ -193,69 +222,53 @@ class AsyncLoader:
         await asyncio.to_thread(schema.ensure_schema, settings.sync_url(self._url))
         result = LoadResult()
         async for chunk in _async_chunks(records, self._batch_size):
-            await self._load_chunk(chunk, plan, result, on_reject)
+            for counts, rejects in await self._write(chunk, plan.prepare(chunk), plan):
+                result._add(counts, rejects, on_reject)
         return result
 
-    async def _load_chunk(
-        self, chunk: list[Numbered], plan: _Plan, result: LoadResult, on_reject: Callable[[Reject], None] | None
-    ) -> None:
+    async def _write(self, chunk: _Chunk, batch: Batch, plan: _Plan) -> list[_Outcome]:
         if self._engine is None:
-            await asyncio.to_thread(self._sync._load_chunk, chunk, plan, result, on_reject)
-            return
-        pending = [chunk]
-        while pending:
-            part = pending.pop()
-            batch = plan.prepare(part)
-            try:
-                with faults.translated(self._url):
-                    async with self._engine.begin() as connection:
-                        counts = await connection.run_sync(write, batch, plan.on_conflict)
-            except faults.RefusedDataError as error:
-                result._add(Counts(), _isolate(part, pending, error), on_reject)
-            else:
-                result._add(counts, batch.rejects, on_reject)
-
-
-def _isolate(part: list[Numbered], pending: list[list[Numbered]], error: faults.RefusedDataError) -> list[Reject]:
-    """Split a part that the database refused, to find the records it refuses; return a single one as rejected."""
-    if len(part) == 1:
-        (line, record), *_ = part
-        return [Reject(line, "", str(error), record)]
-    middle = len(part) // 2
-    pending += [part[middle:], part[:middle]]  # the first half is taken next, so that order stays
-    return []
+            return await asyncio.to_thread(self._sync._write, chunk, batch, plan)
+        try:
+            with faults.translated(self._url):
+                async with self._engine.begin() as connection:
+                    return [(await connection.run_sync(write, batch, plan.on_conflict), batch.rejects)]
+        except faults.RefusedDataError as error:
+            if len(chunk.records) == 1:
+                return [(Counts(), [chunk.refused(error)])]
+        return [outcome for half in chunk.halves() for outcome in await self._write(half, plan.prepare(half), plan)]
 
 
 def _weighed(records: Iterable[Record]) -> Iterator[Weighed]:
     return ((number, record, shapes.weight(record)) for number, record in enumerate(records, start=1))
 
 
-def _chunks(weighed: Iterable[Weighed], size: int) -> Iterator[list[Numbered]]:
-    chunk: list[Numbered] = []
-    characters = 0
-    for number, record, weight in weighed:
-        chunk.append((number, record))
+def _chunks(weighed: Iterable[Weighed], size: int) -> Iterator[_Chunk]:
+    chunk, characters = _Chunk(), 0
+    for line, record, weight in weighed:
+        chunk.lines.append(line)
+        chunk.records.append(record)
         characters += weight
-        if len(chunk) >= size or characters >= BATCH_CHARACTERS:
+        if len(chunk.records) >= size or characters >= BATCH_CHARACTERS:
             yield chunk
-            chunk, characters = [], 0
-    if chunk:
+            chunk, characters = _Chunk(), 0
+    if chunk.records:
         yield chunk
 
 
-async def _async_chunks(records: Iterable[Record] | AsyncIterable[Record], size: int) -> AsyncIterator[list[Numbered]]:
-    chunk: list[Numbered] = []
+async def _async_chunks(records: Iterable[Record] | AsyncIterable[Record], size: int) -> AsyncIterator[_Chunk]:
     if not isinstance(records, AsyncIterable):
         for chunk in _chunks(_weighed(records), size):
             yield chunk
         return
-    characters = number = 0
+    chunk, characters, line = _Chunk(), 0, 0
     async for record in records:
-        number += 1
-        chunk.append((number, record))
+        line += 1
+        chunk.lines.append(line)
+        chunk.records.append(record)
         characters += shapes.weight(record)
-        if len(chunk) >= size or characters >= BATCH_CHARACTERS:
+        if len(chunk.records) >= size or characters >= BATCH_CHARACTERS:
             yield chunk
-            chunk, characters = [], 0
-    if chunk:
+            chunk, characters = _Chunk(), 0
+    if chunk.records:
         yield chunk

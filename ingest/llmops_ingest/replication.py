@@ -6,17 +6,18 @@ is read and only the replica is written; texts of messages stay behind unless `L
 
 How each table is brought up to date:
 
-1. Rows loaded after the watermark less an overlap are read; new ids are added, rows that differ replaced, rows of that
-   stretch which the raw store no longer has are deleted. Rows without a `loaded_at` are always read.
-2. Of the older rows each side only tells, for each day of `loaded_at`, how many there are and when they were loaded
-   (`fingerprints.py`). A transaction that committed very late, or a deletion, makes a day differ, which is then read
-   again as a whole.
+1. Of the rows loaded after the watermark less an overlap, those from the first `loaded_at` on at which the sides differ
+   are read (`fingerprints.py` finds it); new ids are added, rows that differ replaced, rows of that stretch which the
+   raw store no longer has are deleted. Rows without a `loaded_at` are always read.
+2. Of the older rows each side only tells, for each day of `loaded_at`, how many there are and when they were loaded. A
+   transaction that committed very late, or a deletion, makes a day differ, which is then read again as a whole.
 
-What this cannot see: a row older than the overlap that was changed without a new `loaded_at`.
+What this cannot see is a row that was changed but kept its `loaded_at`.
 """
 
 import contextlib
 import datetime as dt
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ from sqlalchemy.engine import URL
 
 from llmops_ingest import engines, schema, settings, tables
 from llmops_ingest.errors import ConfigurationError
-from llmops_ingest.fingerprints import differing_days
+from llmops_ingest.fingerprints import EPOCH, differing_days, recent
 from llmops_ingest.streamed import streamed
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ REPLICA_SCHEMA = "raw"
 # Transactions that commit later than this after their rows were stamped are found by their day, which costs more.
 OVERLAP = dt.timedelta(minutes=10)
 
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _STATE = f"{REPLICA_SCHEMA}.replication_state"
 # Children first: a parent is committed no later than its children, so those read later include the parents' of those
 # read before.
@@ -113,18 +113,15 @@ def _replicate_table(connection: "duckdb.DuckDBPyConnection", url: URL, replica:
         connection, f"SELECT epoch_us(watermark) FROM {_STATE} WHERE table_name = ?", replica.source.name
     )
     if microseconds is None:
-        copied, deleted = _copy(connection, url, replica, replica.rows_where(), "true")
+        done = [_copy(connection, url, replica, replica.rows_where(), "true")]
     else:
-        since = _EPOCH + dt.timedelta(microseconds=microseconds) - OVERLAP
-        copied, deleted = _copy_recent(connection, url, replica, since)
+        since = EPOCH + dt.timedelta(microseconds=microseconds) - OVERLAP
+        done = _copy_recent(connection, url, replica, since)
         days = differing_days(connection, url, replica.source, replica.name, since)
-        for day in days:
-            counts = _copy_day(connection, url, replica, day, since)
-            copied, deleted = copied + counts[0], deleted + counts[1]
+        done += [_copy_days(connection, url, replica, group, since) for group in days]
         if days:
             # A row that was corrected between the first look at the recent rows and that at its old day is in neither.
-            counts = _copy_recent(connection, url, replica, since)
-            copied, deleted = copied + counts[0], deleted + counts[1]
+            done += _copy_recent(connection, url, replica, since)
     # The watermark never runs ahead of the clock: one row from a host whose clock is wrong must not make all that come
     # after it look old.
     connection.execute(
@@ -132,27 +129,44 @@ def _replicate_table(connection: "duckdb.DuckDBPyConnection", url: URL, replica:
         f"CASE WHEN count(loaded_at) > 0 THEN least(max(loaded_at), now()) END, now() FROM {replica.name}",
         [replica.source.name, settings.masked(url)],
     )
+    copied, deleted = (sum(counts) for counts in zip((0, 0), *done, strict=True))
     return Replicated(replica.source.name, copied, deleted)
 
 
 def _copy_recent(
     connection: "duckdb.DuckDBPyConnection", url: URL, replica: _Replica, since: dt.datetime
-) -> tuple[int, int]:
-    """Copy the rows loaded after `since`, and those that somebody else inserted without a `loaded_at`."""
+) -> list[tuple[int, int]]:
+    """Copy what differs of the rows loaded after `since`, and the rows that somebody inserted without a `loaded_at`."""
     loaded_at = replica.source.c.loaded_at
-    rows = replica.rows_where(sa.or_(loaded_at > since, loaded_at.is_(None)))
-    return _copy(connection, url, replica, rows, f"(loaded_at > {_literal(since)} OR loaded_at IS NULL)")
+    found = recent(connection, url, replica.source, replica.name, since)
+    done = []
+    if found.unstamped:
+        done.append(_copy(connection, url, replica, replica.rows_where(loaded_at.is_(None)), "loaded_at IS NULL"))
+    # The last part has no end: it takes what has come meanwhile.
+    for start, end in itertools.zip_longest(found.starts, found.starts[1:]):
+        rows, stretch = replica.rows_where(loaded_at >= start), f"loaded_at >= {_literal(start)}"
+        if end is not None:
+            rows, stretch = rows.where(loaded_at < end), f"{stretch} AND loaded_at < {_literal(end)}"
+        done.append(_copy(connection, url, replica, rows, stretch))
+    return done
 
 
-def _copy_day(
-    connection: "duckdb.DuckDBPyConnection", url: URL, replica: _Replica, day: dt.date, until: dt.datetime
+def _copy_days(
+    connection: "duckdb.DuckDBPyConnection", url: URL, replica: _Replica, days: list[dt.date], until: dt.datetime
 ) -> tuple[int, int]:
-    """Copy the rows loaded on that day (UTC) and not after `until`."""
+    """Copy the rows loaded on these days (UTC) and not after `until`."""
     loaded_at = replica.source.c.loaded_at
-    start = dt.datetime.combine(day, dt.time(), dt.UTC)
-    end = min(start + dt.timedelta(days=1), until + dt.timedelta(microseconds=1))
-    rows = replica.rows_where(loaded_at >= start, loaded_at < end)
-    return _copy(connection, url, replica, rows, f"loaded_at >= {_literal(start)} AND loaded_at < {_literal(end)}")
+    spans: list[tuple[dt.datetime, dt.datetime]] = []
+    for day in days:
+        start = dt.datetime.combine(day, dt.time(), dt.UTC)
+        if spans and spans[-1][1] == start:  # one condition for days in a row: servers take long over many
+            start = spans.pop()[0]
+        spans.append((start, dt.datetime.combine(day, dt.time(), dt.UTC) + dt.timedelta(days=1)))
+    rows = replica.rows_where(sa.or_(*(sa.and_(loaded_at >= start, loaded_at < end) for start, end in spans)))
+    stretch = " OR ".join(f"loaded_at >= {_literal(start)} AND loaded_at < {_literal(end)}" for start, end in spans)
+    return _copy(
+        connection, url, replica, rows.where(loaded_at <= until), f"({stretch}) AND loaded_at <= {_literal(until)}"
+    )
 
 
 def _copy(
@@ -161,11 +175,19 @@ def _copy(
     """Make the replica's rows of a stretch those that the query reads; return how many were copied and deleted."""
     names = ", ".join(f'"{name}"' for name, _ in replica.definition)
     types = ", ".join(f'CAST("{name}" AS {kind}) AS "{name}"' for name, kind in replica.definition)
-    with streamed(connection, "incoming_rows", url, query):
-        if not _one(connection, f"SELECT count(*) FROM {replica.name}"):  # nothing to compare with
-            return _one(connection, f"INSERT INTO {replica.name} ({names}) SELECT {types} FROM incoming_rows"), 0
-        connection.execute(f"CREATE OR REPLACE TEMPORARY TABLE incoming AS SELECT {types} FROM incoming_rows")
     same = f'i."{replica.key}" = r."{replica.key}"'
+    with streamed(connection, "incoming_rows", url, query):
+        if not _one(connection, f"SELECT count(*) FROM {replica.name} WHERE {stretch}"):
+            # Nothing to compare with: the rows need not be kept to be looked at twice. Those that were there with
+            # another stamp have been corrected.
+            copied = _one(connection, f"INSERT INTO {replica.name} ({names}) SELECT {types} FROM incoming_rows")
+            connection.execute(
+                f"DELETE FROM {replica.name} AS r "
+                f'USING (SELECT "{replica.key}" FROM {replica.name} WHERE {stretch}) AS i '
+                f"WHERE {same} AND ({stretch}) IS NOT TRUE"
+            )
+            return copied, 0
+        connection.execute(f"CREATE OR REPLACE TEMPORARY TABLE incoming AS SELECT {types} FROM incoming_rows")
     connection.execute(
         f"DELETE FROM {replica.name} AS r USING incoming AS i WHERE {same} AND i IS DISTINCT FROM r",
     )

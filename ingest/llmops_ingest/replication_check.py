@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
 from llmops_ingest import tables
+from llmops_ingest.errors import ConfigurationError
 from llmops_ingest.reading import arrow_schema, open_reader
 from llmops_ingest.replication import REPLICA_SCHEMA
 
@@ -29,7 +30,13 @@ class Difference:
 
 
 def differences(connection: "duckdb.DuckDBPyConnection", url: URL) -> list[Difference]:
-    """Return the days on which rows, tokens or cost differ; none if the replica says what the raw store says."""
+    """Return the days on which rows, tokens or cost differ; none if the replica says what the raw store says.
+
+    Raises ConfigurationError when there is no replica in the file, and what reading the raw store raises.
+    """
+    query = "SELECT count(*) FROM information_schema.tables WHERE table_schema = ? AND table_name = ?"
+    if connection.execute(query, [REPLICA_SCHEMA, tables.llm_operations.name]).fetchall() == [(0,)]:
+        raise ConfigurationError("there is no replica yet in the file with the marts: `llmops build` makes it")
     return [
         difference
         for table, time in (

@@ -4,7 +4,6 @@ Runs Alembic's revisions under a lock that the database's kind offers; it neithe
 """
 
 import contextlib
-import threading
 from collections.abc import Iterator
 from functools import cache
 
@@ -23,7 +22,7 @@ _LOCK_TIMEOUT_S = 120
 
 _ready: set[URL] = set()
 # Alembic keeps the migration that is running in a module global.
-_alembic_lock = threading.Lock()
+_alembic_lock = engines.ForkSafeLock()
 
 
 def ensure_schema(connection_string: str | URL | None = None) -> None:

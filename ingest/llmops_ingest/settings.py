@@ -11,7 +11,7 @@ Reads the environment and nothing else: it opens no file and no connection.
 
 import os
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import quote_plus, unquote
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -64,10 +64,19 @@ def backend(url: URL) -> str:
 
 def masked(url: URL) -> str:
     """Return the URL as text with its password, and any secret among its query arguments, replaced by `***`."""
-    hidden = {
-        key: "***" for key in url.query if any(word in key.lower() for word in ("password", "secret", "token", "key"))
-    }
-    return url.update_query_dict(hidden).render_as_string(hide_password=True)
+    shown = url.update_query_dict({key: "***" for key in url.query if _is_secret(key)}).render_as_string()
+    return shown.replace(quote_plus("***"), "***")
+
+
+def secrets(url: URL) -> list[str]:
+    """Return what `masked` hides, for masking it in other texts too."""
+    hidden = [value for key, value in url.query.items() if _is_secret(key)]
+    values = [url.password, *(text for value in hidden for text in ([value] if isinstance(value, str) else value))]
+    return [str(value) for value in values if value]
+
+
+def _is_secret(query_argument: str) -> bool:
+    return any(word in query_argument.lower() for word in ("password", "secret", "token", "key"))
 
 
 def sync_url(connection_string: str | URL | None = None) -> URL:
@@ -108,8 +117,17 @@ def file_path(url: URL) -> Path | None:
 
 
 def warehouse_path() -> Path:
-    """Return the absolute path of the DuckDB file with the marts (`LLMOPS_WAREHOUSE`)."""
-    return Path(os.environ.get("LLMOPS_WAREHOUSE") or DEFAULT_WAREHOUSE).expanduser().absolute()
+    """Return the absolute path of the DuckDB file with the marts (`LLMOPS_WAREHOUSE`).
+
+    Raises ConfigurationError for a name that DuckDB could not tell from that of a schema in the file.
+    """
+    path = Path(os.environ.get("LLMOPS_WAREHOUSE") or DEFAULT_WAREHOUSE).expanduser().absolute()
+    if path.stem in ("raw", os.environ.get("LLMOPS_MARTS_SCHEMA") or "marts"):
+        raise ConfigurationError(
+            f"LLMOPS_WAREHOUSE must not be called {path.name}: DuckDB names the database after its file, and could not "
+            f"tell it from the schema {path.stem} inside; call it, for example, {DEFAULT_WAREHOUSE}"
+        )
+    return path
 
 
 def integer(name: str, default: int) -> int:

@@ -6,6 +6,7 @@ with nested `operations`, or a row of a raw table that is named. It looks at sha
 
 import dataclasses
 import difflib
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
@@ -25,6 +26,8 @@ _OPERATION_FIELDS = _COLUMNS["llm_operations"] | INLINE_SESSION_FIELDS | {"messa
 _MESSAGE_FIELDS = _COLUMNS["llm_messages"]
 _TEXT_FIELDS = frozenset({"content", "messages", "operations"})
 _PLAIN_OPERATION_FIELDS = _OPERATION_FIELDS - _TEXT_FIELDS
+# Rows that stay in the processor's cache while all their fields are taken: with large batches that saves half the time.
+_BLOCK = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +53,18 @@ class BadShape(ValueError):
 class Rows:
     """Rows of one raw table as they came, each with the number of its record and its place in it."""
 
-    rows: list[Mapping[str, Any]] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
     units: list[int] = field(default_factory=list)
     places: list[str] = field(default_factory=list)
 
-    def column(self, name: str) -> list[Any]:
-        return [row.get(name) for row in self.rows]
+    def columns(self, names: Iterable[str]) -> dict[str, list[Any]]:
+        """Return these fields of all rows by name; None where a row has no such field."""
+        columns: dict[str, list[Any]] = {name: [] for name in names}
+        for start in range(0, len(self.rows), _BLOCK):
+            block = self.rows[start : start + _BLOCK]
+            for name, column in columns.items():
+                column.extend(map(dict.get, block, itertools.repeat(name)))
+        return columns
 
 
 @dataclass(slots=True)
@@ -90,9 +99,7 @@ def shape(records: Sequence[Record], table: TableName | None) -> tuple[Shaped, d
     """Take the records apart; return the rows, and what is wrong with records that have no known shape, by number."""
     if _are_plain_operations(records, table):
         count = len(records)
-        return Shaped(
-            operations=Rows(cast(list[Mapping[str, Any]], list(records)), list(range(count)), [""] * count)
-        ), {}
+        return Shaped(operations=Rows(cast(list[dict[str, Any]], list(records)), list(range(count)), [""] * count)), {}
     shaped = Shaped()
     bad: dict[int, BadShape] = {}
     for unit, record in enumerate(records):
@@ -115,7 +122,7 @@ def _are_plain_operations(records: Sequence[Any], table: TableName | None) -> bo
 
 def weight(record: Record) -> int:
     """Return roughly how many characters of text the record holds."""
-    if type(record) is dict and _TEXT_FIELDS.isdisjoint(record):
+    if type(record) is dict and record.keys().isdisjoint(_TEXT_FIELDS):
         return 0
     try:
         fields = _fields(record)
@@ -152,7 +159,7 @@ def _add(shaped: Shaped, unit: int, record: Any, table: TableName | None) -> Non
         _add_operation(shaped, unit, fields, "")
 
 
-def _add_operation(shaped: Shaped, unit: int, fields: Mapping[str, Any], place: str) -> None:
+def _add_operation(shaped: Shaped, unit: int, fields: dict[str, Any], place: str) -> None:
     owner = len(shaped.operations.rows)
     children = _children(fields, "messages", place) if "messages" in fields else ()
     messages = []
@@ -169,15 +176,17 @@ def _add_operation(shaped: Shaped, unit: int, fields: Mapping[str, Any], place: 
         shaped.sequence.append(number)
 
 
-def _append(rows: Rows, fields: Mapping[str, Any], unit: int, place: str) -> None:
+def _append(rows: Rows, fields: dict[str, Any], unit: int, place: str) -> None:
     rows.rows.append(fields)
     rows.units.append(unit)
     rows.places.append(place)
 
 
-def _fields(record: Any, place: str = "") -> Mapping[str, Any]:
-    if type(record) is dict or isinstance(record, Mapping):
+def _fields(record: Any, place: str = "") -> dict[str, Any]:
+    if type(record) is dict:
         return record
+    if isinstance(record, Mapping):
+        return dict(record)
     if isinstance(record, Session | Operation | Message):
         return {name.name: getattr(record, name.name) for name in dataclasses.fields(record)}
     if isinstance(record, Unreadable):

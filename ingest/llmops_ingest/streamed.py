@@ -38,7 +38,8 @@ def streamed(connection: "duckdb.DuckDBPyConnection", name: str, url: URL, query
                 raise failures[0] from error
             raise
         finally:
-            connection.unregister(name)
+            with contextlib.suppress(duckdb.TransactionException):  # an aborted transaction takes the relation along
+                connection.unregister(name)
 
 
 def _noting(failures: list[LlmopsError], reader: "pa.RecordBatchReader") -> "Iterator[pa.RecordBatch]":

@@ -6,7 +6,6 @@ becomes of it, is decided elsewhere.
 
 | kind | canonical form |
 | --- | --- |
-| id | UUID as 36 lower-case characters |
 | name, text | str without NUL or lone surrogates, names up to 255 characters |
 | time | datetime in UTC |
 | count | int from 0 |
@@ -25,13 +24,12 @@ from zoneinfo import ZoneInfo
 
 from llmops_ingest.tables import NAME_LENGTH
 
-# Ids that are no UUIDs become UUIDv5s in this namespace; changing it would load every such record again.
-NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "llmops-warehouse")
 EARLIEST = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 # An app's clock may be ahead; by more than a day it is wrong.
 LATEST_AHEAD = dt.timedelta(days=1)
 _MAX_COUNT = 2**63 - 1
 _REPLACEMENT = "\ufffd"
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 Column = list[Any]
 
@@ -68,45 +66,11 @@ class Kind:
         for row, value in enumerate(values):
             try:
                 result.append(None if value is None else self.one(value, context))
-            except BadValue as error:
+            # A BadValue, or what a strange value raises itself: a number of 400 digits, an object nested without end.
+            except (ValueError, ArithmeticError, RecursionError) as error:
                 result.append(None)
                 reasons[row] = str(error)
         return result, reasons
-
-
-def canonical_id(value: Any, kind: str) -> tuple[str, str | None]:
-    """Return the UUID of an id and, where it is no UUID but became a UUIDv5 (always the same), its original."""
-    if isinstance(value, uuid.UUID):
-        return str(value), None
-    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-        raise BadValue(f"must be a UUID or a text that identifies the record, not {_shown(value)}")
-    text = clean(str(value))
-    try:
-        return str(uuid.UUID(text)), None
-    except ValueError:
-        return derived_id(kind, text), text
-
-
-def derived_id(*parts: str) -> str:
-    """Return the UUIDv5 that stands for these texts."""
-    return str(uuid.uuid5(NAMESPACE, ":".join(parts)))
-
-
-def ids_canonical(values: Column) -> bool:
-    """Tell whether every value is a UUID in its usual spelling: 36 characters, lower case."""
-    if set(map(type, values)) != {str} or set(map(len, values)) != {36}:
-        return False
-    # All ids in one string: every check below is one pass in C.
-    joined = "".join(values)
-    dashes = "-" * len(values)
-    if any(joined[place::36] != dashes for place in (8, 13, 18, 23)) or joined != joined.lower():
-        return False
-    digits = joined.replace("-", "")
-    try:
-        # fromhex skips blanks, so the lengths must be compared.
-        return len(digits) == 32 * len(values) and len(bytes.fromhex(digits)) == 16 * len(values)
-    except ValueError:
-        return False
 
 
 def clean(text: str) -> str:
@@ -140,7 +104,7 @@ def _text(value: Any, _context: Context) -> str:
         return clean(value)
     if isinstance(value, int | uuid.UUID) and not isinstance(value, bool):
         return str(value)
-    raise BadValue(f"must be text, not {_shown(value)}")
+    raise BadValue(f"must be text, not {shown(value)}")
 
 
 def _content(value: Any, context: Context) -> str:
@@ -170,9 +134,9 @@ def _time(value: Any, context: Context) -> dt.datetime:
         try:
             value = dt.datetime.fromisoformat(value.strip())
         except ValueError:
-            raise BadValue(f"{_shown(value)} is no ISO 8601 time such as 2025-01-31T12:00:00Z") from None
+            raise BadValue(f"{shown(value)} is no ISO 8601 time such as 2025-01-31T12:00:00Z") from None
     if not isinstance(value, dt.datetime):
-        raise BadValue(f"must be a time such as 2025-01-31T12:00:00Z, not {_shown(value)}")
+        raise BadValue(f"must be a time such as 2025-01-31T12:00:00Z, not {shown(value)}")
     return _utc(value, context)
 
 
@@ -204,7 +168,7 @@ def _times_canonical(values: Column, context: Context) -> bool:
 def _count(value: Any, _context: Context) -> int:
     number = _number(value, "a whole number from 0")
     if number != int(number):
-        raise BadValue(f"must be a whole number from 0, not {_shown(value)}")
+        raise BadValue(f"must be a whole number from 0, not {shown(value)}")
     return _checked_count(int(number), value)
 
 
@@ -215,45 +179,49 @@ def _milliseconds(value: Any, _context: Context) -> int:
 
 def _checked_count(number: int, value: Any) -> int:
     if number < 0:
-        raise BadValue(f"must not be negative, but is {_shown(value)}")
+        raise BadValue(f"must not be negative, but is {shown(value)}")
     if number > _MAX_COUNT:
-        raise BadValue(f"{_shown(value)} is too large")
+        raise BadValue(f"{shown(value)} is too large")
     return number
 
 
 def _counts_canonical(values: Column, _context: Context) -> bool:
-    known = [value for value in values if value is not None]
-    if not known:
-        return True
-    return set(map(type, known)) == {int} and min(known) >= 0 and max(known) <= _MAX_COUNT
+    known = _known(values, int)
+    return known is not None and (not known or (min(known) >= 0 and max(known) <= _MAX_COUNT))
 
 
 def _money(value: Any, _context: Context) -> float:
     number = float(_number(value, "USD as a number"))
     if number < 0:
-        raise BadValue(f"must not be negative, but is {_shown(value)}")
+        raise BadValue(f"must not be negative, but is {shown(value)}")
     return number
 
 
 def _moneys_canonical(values: Column, _context: Context) -> bool:
-    known = [value for value in values if value is not None]
-    if not known:
-        return True
-    return set(map(type, known)) == {float} and all(map(math.isfinite, known)) and min(known) >= 0
+    known = _known(values, float)
+    return known is not None and (not known or (all(map(math.isfinite, known)) and min(known) >= 0))
+
+
+def _known(values: Column, kind: type) -> Column | None:
+    """Return the values that are not None if all are of the kind, else None."""
+    kinds = set(map(type, values))
+    if kinds <= {kind}:
+        return values
+    return [value for value in values if value is not None] if kinds <= {kind, type(None)} else None
 
 
 def _number(value: Any, wanted: str) -> Any:
     """Return the value as int or float; finite."""
     if isinstance(value, bool):
-        raise BadValue(f"must be {wanted}, not {_shown(value)}")
+        raise BadValue(f"must be {wanted}, not {shown(value)}")
     if isinstance(value, int):
         return value
     try:
         number = int(value) if isinstance(value, str) and value.strip().lstrip("+-").isdigit() else float(value)
     except (TypeError, ValueError, OverflowError):
-        raise BadValue(f"must be {wanted}, not {_shown(value)}") from None
+        raise BadValue(f"must be {wanted}, not {shown(value)}") from None
     if not math.isfinite(number):
-        raise BadValue(f"must be finite, but is {_shown(value)}; leave it out when it is unknown")
+        raise BadValue(f"must be finite, but is {shown(value)}; leave it out when it is unknown")
     return number
 
 
@@ -262,19 +230,27 @@ def _object(value: Any, _context: Context) -> str:
         try:
             value = json.loads(value)
         except ValueError:
-            raise BadValue(f"must be a JSON object, not the text {_shown(value)}") from None
+            raise BadValue(f"must be a JSON object, not the text {shown(value)}") from None
     if not isinstance(value, Mapping):
-        raise BadValue(f"must be a JSON object, not {_shown(value)}")
+        raise BadValue(f"must be a JSON object, not {shown(value)}")
     return _json(value)
 
 
 def _json(value: Any) -> str:
     try:
-        # Through text first, so that NULs and surrogates are found at any depth, in keys too.
-        text = json.dumps(_plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return _plain_json(value) or _ENCODER.encode(_plain(value))
     except (TypeError, ValueError, RecursionError) as error:
         raise BadValue(f"cannot be written as JSON: {error}") from None
-    return text
+
+
+def _plain_json(value: Any) -> str | None:
+    """Return the value as JSON at C speed; None where it holds what `_plain` has to replace."""
+    try:
+        text = _ENCODER.encode(value)
+    except TypeError:
+        return None
+    # JSON writes a NUL as an escape; surrogates it lets through.
+    return text if "\\u0000" not in text and _is_clean(text) else None
 
 
 def _plain(value: Any) -> Any:
@@ -294,7 +270,7 @@ def _none_canonical(values: Column, _context: Context) -> bool:
     return values.count(None) == len(values)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """Return the value for a message: short, as nobody wants a 10 MB prompt in a log."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}…"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def arrow_table(table: sa.Table, columns: dict[str, Column]) -> "pa.Table":
-    """Return the columns with the Arrow types of the raw contract: UUIDs and JSON as text, times in UTC microseconds."""
+    """Return the columns with the Arrow types of the raw contract: UUIDs and JSON are text, times UTC microseconds."""
     import pyarrow as pa
 
     return pa.table(columns, schema=arrow_schema(table.c[name] for name in columns))

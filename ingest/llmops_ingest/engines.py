@@ -139,13 +139,14 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 
 def _connect_duckdb(dialect: Any, _record: object, cargs: Any, cparams: Any) -> Any:
-    """Connect, waiting for a process that holds the file."""
+    """Connect, waiting for a process, or a reader in this one, that holds the file."""
     deadline = time.monotonic() + DUCKDB_LOCK_TIMEOUT_S
     while True:
         try:
             return dialect.connect(*cargs, **cparams)
         except Exception as error:
-            if "Could not set lock" not in str(error) or time.monotonic() > deadline:
+            held = "Could not set lock" in str(error) or "different configuration" in str(error)
+            if not held or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
 

@@ -4,6 +4,7 @@ Knows the databases' error codes and texts; it decides nothing about retries.
 """
 
 import contextlib
+import re
 from collections.abc import Iterator
 
 import sqlalchemy as sa
@@ -17,18 +18,34 @@ class RefusedDataError(PermanentError):
     """The database refuses the data of the batch, or of one record in it; others may be fine."""
 
 
-# Texts (lower case) by which drivers without error codes tell what happened.
-_WRONG_LOGIN = ("password authentication failed", "access denied for user", "no password supplied", "role ", "28p01")
-_NO_DATABASE = ("unknown database", "invalid catalog", "does not exist", "unable to open database file")
-_READ_ONLY = ("readonly database", "read-only", "read only")
-_BUSY = ("database is locked", "could not set lock", "lock wait timeout", "deadlock", "queuepool limit")
-_AWAY = (
-    "connection refused", "could not connect", "can't connect", "connect call failed", "could not translate host name",
-    "name or service not known", "timeout", "timed out", "server closed the connection", "terminating connection",
-    "lost connection", "connection was closed", "connection reset", "gone away", "starting up", "shutting down",
-    "too many clients", "too many connections", "connection already closed", "broken pipe", "no space left", "disk full",
-    "disk is full", "connection is closed", "temporary failure in name resolution",
-)  # fmt: skip
+# What says that a value is at fault: these classes come first, as their texts may quote the value.
+_DATA_ERRORS = (sa.exc.DataError, sa.exc.IntegrityError)
+# What COPY raises past SQLAlchemy.
+_DATA_ERROR_NAMES = {
+    "DataError", "IntegrityError", "UntranslatableCharacter", "InvalidTextRepresentation", "BadCopyFileFormat",
+    "NumericValueOutOfRange", "CharacterNotInRepertoire", "ProgramLimitExceeded", "BadCopyFileFormatError",
+    "CharacterNotInRepertoireError", "UntranslatableCharacterError", "InvalidTextRepresentationError",
+}  # fmt: skip
+# Texts by which drivers without error codes tell what happened.
+_WRONG_LOGIN = re.compile(
+    r"password authentication failed|access denied for user|no password supplied|role .* does not exist", re.IGNORECASE
+)
+_NO_DATABASE = re.compile(
+    r"unknown database|invalid catalog|database .* does not exist|unable to open database file", re.IGNORECASE
+)
+_READ_ONLY = re.compile(r"readonly database|read-only|read only", re.IGNORECASE)
+_BUSY = re.compile(r"database is locked|could not set lock|lock wait timeout|deadlock|queuepool limit", re.IGNORECASE)
+_AWAY = re.compile(
+    r"connection refused|(could not|can't) connect|connect call failed|could not translate host name"
+    r"|name or service not known|temporary failure in name resolution|time-?out|timed out|broken pipe|gone away"
+    r"|(server|client) closed the connection|terminating connection|lost connection|connection reset"
+    r"|connection (is|was|already) closed|starting up|shutting down|too many (clients|connections)"
+    r"|no space left|disk (is )?full",
+    re.IGNORECASE,
+)
+_TOO_LARGE = re.compile(
+    r"max_allowed_packet|string or blob too big|invalid memory alloc request size|out of range", re.IGNORECASE
+)
 
 
 @contextlib.contextmanager
@@ -49,25 +66,10 @@ def translated(url: URL) -> Iterator[None]:
         raise translate(error, url) from error
 
 
-_TOO_LARGE = ("max_allowed_packet", "string or blob too big", "invalid memory alloc request size", "out of range")
-_DATA_ERRORS = (sa.exc.DataError, sa.exc.IntegrityError)
-# What COPY raises past SQLAlchemy.
-_DATA_ERROR_NAMES = {
-    "DataError", "IntegrityError", "UntranslatableCharacter", "InvalidTextRepresentation", "BadCopyFileFormat",
-    "NumericValueOutOfRange", "CharacterNotInRepertoire", "ProgramLimitExceeded", "BadCopyFileFormatError",
-    "CharacterNotInRepertoireError", "UntranslatableCharacterError", "InvalidTextRepresentationError",
-}  # fmt: skip
 _DRIVERS = {
-    "psycopg2",
-    "asyncpg",
-    "pymysql",
-    "aiomysql",
-    "sqlite3",
-    "aiosqlite",
-    "duckdb",
-    "_duckdb",
+    "psycopg2", "psycopg", "asyncpg", "pymysql", "aiomysql", "asyncmy", "sqlite3", "aiosqlite", "duckdb", "_duckdb",
     "adbc_driver_manager",
-}
+}  # fmt: skip
 
 
 def translate(error: BaseException, url: URL) -> LlmopsError:
@@ -76,21 +78,17 @@ def translate(error: BaseException, url: URL) -> LlmopsError:
     text = " ".join(str(cause).split()) or type(cause).__name__
     for secret in settings.secrets(url):
         text = text.replace(secret, "***")
-    where, low = settings.masked(url), text.lower()
-
-    def has(words: tuple[str, ...]) -> bool:
-        return any(word in low for word in words)
-
-    if has(_WRONG_LOGIN) and not has(_AWAY):
-        return ConfigurationError(f"the login was refused by {where}: {text}. Check user and password in the URL")
-    if has(_READ_ONLY):
-        return PermanentError(f"{where} is read-only: {text}. Nothing was written; the loader needs to write there")
-    if has(_BUSY):
-        return TransientError(f"{where} is busy: {text}. Nothing was written; try again")
-    if has(_AWAY) or isinstance(cause, (ConnectionError, TimeoutError)):
-        return TransientError(f"{where} cannot be reached: {text}. Nothing was written; try again when it is back")
-    if has(_NO_DATABASE):
-        return ConfigurationError(f"{where} cannot be opened: {text}. Check the path or the database's name")
-    if isinstance(error, _DATA_ERRORS) or type(cause).__name__ in _DATA_ERROR_NAMES or has(_TOO_LARGE):
+    where = settings.masked(url)
+    if isinstance(error, _DATA_ERRORS) or type(cause).__name__ in _DATA_ERROR_NAMES or _TOO_LARGE.search(text):
         return RefusedDataError(f"{where} refused it: {text}")
+    if _WRONG_LOGIN.search(text):
+        return ConfigurationError(f"the login was refused by {where}: {text}. Check user and password in the URL")
+    if _READ_ONLY.search(text):
+        return PermanentError(f"{where} is read-only: {text}. Nothing was written; the loader needs to write there")
+    if _BUSY.search(text):
+        return TransientError(f"{where} is busy: {text}. Nothing was written; try again")
+    if _AWAY.search(text) or isinstance(cause, (ConnectionError, TimeoutError)):
+        return TransientError(f"{where} cannot be reached: {text}. Nothing was written; try again when it is back")
+    if _NO_DATABASE.search(text):
+        return ConfigurationError(f"{where} cannot be opened: {text}. Check the path or the database's name")
     return PermanentError(f"{where} refused it: {text}")

@@ -1,8 +1,8 @@
 """The raw contract: three normalized tables, defined once for every database.
 
-Says what the tables are and nothing about how rows get in or out. `migrations/` creates them step by step (and leaves the
-keys out on DuckDB, where they would cost four fifths of the insert speed and the single-writer lock makes the writer's
-anti-join safe); a test holds the migrated schema to this definition.
+Says what the tables are and nothing about how rows get in or out. `migrations/` creates them step by step (and leaves
+the keys out on DuckDB, where they would cost four fifths of the insert speed and the single-writer lock makes the
+writer's anti-join safe); a test holds the migrated schema to this definition.
 
 Types are what each database has best: UUIDs are native on PostgreSQL and DuckDB and 36 characters elsewhere, times are
 `timestamptz` there and UTC `DATETIME` elsewhere.

@@ -27,7 +27,8 @@ from llmops_ingest.tables import NAME_LENGTH
 EARLIEST = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 # An app's clock may be ahead; by more than a day it is wrong.
 LATEST_AHEAD = dt.timedelta(days=1)
-_MAX_COUNT = 2**63 - 1
+# No call has a trillion tokens or takes thirty years; and sums over millions of operations stay within 64 bits.
+_MAX_COUNT = 10**12
 _REPLACEMENT = "\ufffd"
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 

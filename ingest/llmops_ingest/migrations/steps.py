@@ -13,7 +13,10 @@ def create_table(
     primary_key: str,
     foreign_key: tuple[str, str] | None = None,
 ) -> None:
-    """Create the table; on DuckDB without keys (see `llmops_ingest.tables`). `foreign_key` is (column, "table.column")."""
+    """Create the table; on DuckDB without keys (see `llmops_ingest.tables`).
+
+    `foreign_key` is (column, "table.column").
+    """
     constraints: list[sa.Constraint] = []
     if _has_keys():
         constraints.append(sa.PrimaryKeyConstraint(primary_key))

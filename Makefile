@@ -42,7 +42,7 @@ demo: $(RUNTIME) ## load the sample, build and test the marts, print daily cost 
 	@echo "  export CONNECTION_STRING=$(CONNECTION_STRING) LLMOPS_WAREHOUSE=$(LLMOPS_WAREHOUSE)"
 
 test: $(DEVELOPMENT) ## run every test, with a PostgreSQL (and, where installed, a MariaDB) started for it; ARGS="-k name"
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) $(ARGS)
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(ARGS)
 
 lint: export CONNECTION_STRING = sqlite:///$(LINT)/llmops.sqlite
 lint: export LLMOPS_WAREHOUSE = $(LINT)/llmops.duckdb

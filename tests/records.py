@@ -42,7 +42,7 @@ def stored(url: str, table: str) -> list[dict[str, Any]]:
         rows = connection.execute(sa.select(*columns)).mappings().all()
     return sorted(
         ({name: _plain(value) for name, value in row.items()} for row in rows),
-        key=lambda row: str(list(row.values())[0]),
+        key=lambda row: str(next(iter(row.values()))),
     )
 
 

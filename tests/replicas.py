@@ -106,7 +106,7 @@ def raw_rows(url: str, table: sa.Table) -> Rows:
 
 def replica_rows(connection: duckdb.DuckDBPyConnection, table: sa.Table) -> Rows:
     columns = [
-        f'timezone(\'UTC\', "{column.name}")'
+        f"timezone('UTC', \"{column.name}\")"
         if column.type is tables.Timestamp
         else "content_length"
         if column.name == "content"
@@ -115,9 +115,7 @@ def replica_rows(connection: duckdb.DuckDBPyConnection, table: sa.Table) -> Rows
     ]
     readers = [json.loads if column.type is tables.Json else _plain for column in table.columns]
     return {
-        tuple(
-            _hashable(None if value is None else read(value)) for read, value in zip(readers, row, strict=True)
-        )
+        tuple(_hashable(None if value is None else read(value)) for read, value in zip(readers, row, strict=True))
         for row in connection.execute(f"SELECT {', '.join(columns)} FROM raw.{table.name}").fetchall()
     }
 

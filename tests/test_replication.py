@@ -258,9 +258,7 @@ def test_rows_without_a_load_time_are_mirrored_too(stocked: str, replica: duckdb
     assert_same(replica, stocked)
 
 
-def test_a_store_of_rows_without_a_load_time_is_mirrored(
-    store_url: str, replica: duckdb.DuckDBPyConnection
-) -> None:
+def test_a_store_of_rows_without_a_load_time_is_mirrored(store_url: str, replica: duckdb.DuckDBPyConnection) -> None:
     ensure_schema(store_url)
     with writing(store_url) as connection:
         insert(connection, range(5), None)
@@ -441,9 +439,7 @@ def test_a_value_that_does_not_fit_leaves_the_replica_as_it_was(
     assert [replica_rows(replica, table) for table in tables.RAW_TABLES] == before
 
 
-def test_a_store_that_is_away_leaves_the_replica_as_it_was(
-    server_url: str, replica: duckdb.DuckDBPyConnection
-) -> None:
+def test_a_store_that_is_away_leaves_the_replica_as_it_was(server_url: str, replica: duckdb.DuckDBPyConnection) -> None:
     ensure_schema(server_url)
     with writing(server_url) as connection:
         insert(connection, range(5), NOW)

@@ -14,13 +14,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
+from sqlalchemy.engine import URL
 
 from llmops_analysis.dbt_project import project_directory
 from llmops_ingest import settings
 from llmops_ingest.cli import dbt_environment
 from llmops_ingest.errors import ConfigurationError, PermanentError, TransientError
+from llmops_ingest.faults import translated
 
 _LOCK_TIMEOUT_S = 600
 
@@ -41,9 +44,11 @@ def build(arguments: Sequence[str] = (), *, target: str | None = None) -> BuildR
 
     On DuckDB a copy of the file is built and tested and then renamed into place: readers of the file never wait, and
     never see marts whose tests failed. Raises PermanentError if dbt fails (what was published before stays),
-    TransientError if the file is in use by another build for too long, ConfigurationError if dbt is not installed.
+    TransientError if the file is in use by another build for too long, ConfigurationError if dbt is not installed or
+    the arguments select nothing.
     """
-    if find_spec("dbt.cli") is None:
+    # Looked up from the top: a part of a package that is not there cannot be looked up.
+    if find_spec("dbt") is None or find_spec("dbt.cli") is None:
         raise ConfigurationError("dbt is not installed: pip install 'llmops-warehouse[dbt]'")
     environment = dbt_environment(mask=False)
     target = target or environment["DBT_TARGET"]
@@ -51,17 +56,19 @@ def build(arguments: Sequence[str] = (), *, target: str | None = None) -> BuildR
     if target == "duckdb":
         path = settings.warehouse_path()
         with _publishing(path) as copy:
-            _run_dbt(arguments, environment | {"DBT_TARGET": target, "LLMOPS_WAREHOUSE": str(copy)})
+            results = _run_dbt(arguments, environment | {"DBT_TARGET": target, "LLMOPS_WAREHOUSE": str(copy)})
         where = str(path)
     else:
-        _run_dbt(arguments, environment | {"DBT_TARGET": target})
+        results = _run_dbt(arguments, environment | {"DBT_TARGET": target})
         where = settings.masked(settings.sync_url())
-    return _result(time.monotonic() - started, where)
+    return _summary(results, time.monotonic() - started, where)
 
 
-def _run_dbt(arguments: Sequence[str], variables: Mapping[str, str]) -> None:
+def _run_dbt(arguments: Sequence[str], variables: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Run `dbt build` and return what it says of each node."""
     project = project_directory()
-    command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", "--quiet", "build", *arguments]
+    # -P: a folder of the user's that is called `dbt` must not be taken for dbt.
+    command = [sys.executable, "-P", "-m", "llmops_analysis.dbt_process", str(os.getpid()), "--quiet", "build"]
     folders = {
         "DBT_PROJECT_DIR": str(project),
         "DBT_PROFILES_DIR": os.environ.get("DBT_PROFILES_DIR") or str(project),
@@ -69,22 +76,25 @@ def _run_dbt(arguments: Sequence[str], variables: Mapping[str, str]) -> None:
         "DBT_TARGET_PATH": str(_target_path()),
         "DBT_LOG_PATH": str(Path("logs").absolute()),
     }
-    _target_path().joinpath("run_results.json").unlink(missing_ok=True)
-    done = subprocess.run(command, env={**os.environ, **folders, **variables}, check=False)
+    report = _target_path() / "run_results.json"
+    report.unlink(missing_ok=True)
+    done = subprocess.run([*command, *arguments], env={**os.environ, **folders, **variables}, check=False)
     if done.returncode:
+        kept = "; nothing was published, the marts are those of the build before"
         raise PermanentError(
-            "dbt build failed, see above and logs/dbt.log; nothing was published, the marts are those of the build before"
-            if variables["DBT_TARGET"] == "duckdb"
-            else "dbt build failed, see above and logs/dbt.log"
+            f"dbt build failed, see above and logs/dbt.log{kept if variables['DBT_TARGET'] == 'duckdb' else ''}"
         )
+    results: list[dict[str, Any]] = json.loads(report.read_text())["results"] if report.exists() else []
+    if not results:
+        raise ConfigurationError("nothing was built: no model or test is selected by that")
+    return results
 
 
 def _target_path() -> Path:
     return Path(os.environ.get("DBT_TARGET_PATH") or "target").absolute()
 
 
-def _result(seconds: float, where: str) -> BuildResult:
-    results = json.loads(_target_path().joinpath("run_results.json").read_text())["results"]
+def _summary(results: list[dict[str, Any]], seconds: float, where: str) -> BuildResult:
     kinds = [result["unique_id"].split(".")[0] for result in results]
     warnings = [
         f"{result['unique_id'].split('.')[2]}: {result['message']}" for result in results if result["status"] == "warn"
@@ -101,21 +111,22 @@ def _result(seconds: float, where: str) -> BuildResult:
 @contextlib.contextmanager
 def _publishing(path: Path) -> Iterator[Path]:
     """Yield a copy of the file to build in, and rename it into place if the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    published = path.resolve()  # a link stays a link
+    published.parent.mkdir(parents=True, exist_ok=True)
+    # Always the same folder: dbt parses the whole project anew when its settings change. The copy has the file's own
+    # name: DuckDB names the database after its file, and views refer to it by that name.
+    workshop = published.parent / f".{published.name}.build"
+    copy = workshop / path.name
     try:
-        with FileLock(f"{path}.build.lock", timeout=_LOCK_TIMEOUT_S):
-            # The copy has the file's own name, in a folder beside it: DuckDB names the database after its file, and
-            # views refer to it by that name.
-            workshop = path.parent / f".{path.name}.build"
+        with FileLock(f"{published}.build.lock", timeout=_LOCK_TIMEOUT_S):
             shutil.rmtree(workshop, ignore_errors=True)  # of a build that was killed
             workshop.mkdir()
             try:
-                copy = workshop / path.name
-                if path.exists():
-                    _copy(path, copy)
+                if published.exists():
+                    _copy(published, copy)
                 yield copy
                 _checkpoint(copy)
-                os.replace(copy, path)
+                _replace(published, copy)
             finally:
                 shutil.rmtree(workshop, ignore_errors=True)
     except Timeout:
@@ -126,15 +137,13 @@ def _copy(path: Path, copy: Path) -> None:
     """Copy the database with what its write-ahead log holds, while nobody can write to it."""
     import duckdb
 
-    try:
-        # A reader's lock keeps writers (a plain `dbt build`) out until the copy is made.
-        with duckdb.connect(str(path), read_only=True):
-            shutil.copyfile(path, copy)
-            log = path.with_name(f"{path.name}.wal")
-            if log.exists():
-                shutil.copyfile(log, copy.with_name(log.name))
-    except duckdb.IOException as error:
-        raise TransientError(f"{path} is being written to by another process: {error}") from error
+    file = URL.create("duckdb", database=str(path))
+    # A reader's lock keeps writers (a plain `dbt build`) out until the copy is made.
+    with translated(file), duckdb.connect(str(path), read_only=True):
+        shutil.copyfile(path, copy)
+        log = path.with_name(f"{path.name}.wal")
+        if log.exists():
+            shutil.copyfile(log, copy.with_name(f"{copy.name}.wal"))
 
 
 def _checkpoint(path: Path) -> None:
@@ -145,3 +154,11 @@ def _checkpoint(path: Path) -> None:
         connection.execute("CHECKPOINT")
     if path.with_name(f"{path.name}.wal").exists():
         raise PermanentError(f"{path} still has a write-ahead log after a checkpoint: it was not published")
+
+
+def _replace(published: Path, copy: Path) -> None:
+    if published.exists():
+        shutil.copymode(published, copy)
+    # What a dbt that was killed left there belongs to the old file, and is in the copy already.
+    published.with_name(f"{published.name}.wal").unlink(missing_ok=True)
+    os.replace(copy, published)

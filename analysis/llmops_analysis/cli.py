@@ -3,6 +3,8 @@
 Commands parse arguments and print. Every error is one message on standard error and a non-zero exit code.
 """
 
+import errno
+import io
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,10 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except LlmopsError as error:
+            raise click.ClickException(str(error)) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever reads our output has seen enough; click ends quietly
+                raise
             raise click.ClickException(str(error)) from error
 
 
@@ -61,23 +67,34 @@ def show(
     """Show a mart or a raw table, on the terminal or as csv, json or parquet."""
     from llmops_analysis import polars_from_db, terminal
 
+    if output == "table" and path is not None:
+        raise click.UsageError("--output takes --format csv, json or parquet")
+    if output == "parquet" and path is None and sys.stdout.isatty():
+        raise click.UsageError("parquet is no text: give --output FILE, or redirect standard output")
     frame = polars_from_db(
-        table,
-        columns=columns.split(",") if columns else None,
-        order_by=order_by.split(",") if order_by else _newest_first(table),
-        limit=limit,
+        table, columns=_names(columns), order_by=_names(order_by) or _newest_first(table), limit=limit
     )
+    written = io.BytesIO()
     match output:
         case "table":
             terminal.show(frame)
+            return
         case "csv":
-            frame.write_csv(path or sys.stdout.buffer)
+            frame.write_csv(written)
         case "json":
-            frame.write_ndjson(path or sys.stdout.buffer)
+            frame.write_ndjson(written)
         case "parquet":
-            if path is None and sys.stdout.isatty():
-                raise click.UsageError("parquet is no text: give --output FILE, or redirect standard output")
-            frame.write_parquet(path or sys.stdout.buffer)
+            frame.write_parquet(written)
+    if path is not None:
+        path.write_bytes(written.getbuffer())
+    else:
+        rest = written.getbuffer()
+        while rest:  # unbuffered (PYTHONUNBUFFERED), a write may take less than all
+            rest = rest[sys.stdout.buffer.write(rest) :]
+
+
+def _names(text: str | None) -> list[str] | None:
+    return [name.strip() for name in text.split(",")] if text else None
 
 
 def _newest_first(table: str) -> list[str]:

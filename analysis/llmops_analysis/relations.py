@@ -73,7 +73,7 @@ def resolve(table: str | None, connection_string: str | URL | None, warehouse: s
 
 
 def marts(connection_string: str | URL | None = None, warehouse: str | Path | None = None) -> tuple[URL, list[str]]:
-    """Return where the marts are (or would be, if there are none yet) and the names of those made for others to read."""
+    """Return where the marts are (or would be, if there are none) and the names of those made for others to read."""
     urls = _mart_urls(connection_string, warehouse)
     for url in urls:
         path = settings.file_path(url)

@@ -46,9 +46,10 @@ def _marts() -> Iterator[str]:
     if not names:
         yield "  none yet: `llmops build` makes them"
         return
-    (newest,) = polars_from_db(_OPERATIONS, aggregate={"newest": ("loaded_at", "max")}).row(0)
-    if newest is not None:
-        yield f"  with records loaded until {newest:%Y-%m-%d %H:%M:%S} UTC"
+    if _OPERATIONS in names:
+        (newest,) = polars_from_db(_OPERATIONS, aggregate={"newest": ("loaded_at", "max")}).row(0)
+        if newest is not None:
+            yield f"  with records loaded until {newest:%Y-%m-%d %H:%M:%S} UTC"
     for name in names:
         totals = polars_from_db(name, aggregate={"rows": ("*", "count")})
         yield f"  {name:<20} {totals.row(0)[0]:>12,} rows"

@@ -24,6 +24,8 @@ def insert_new(connection: sa.Connection, table: sa.Table, columns: dict[str, Co
     key = key_column(table).name
     stage = f"incoming_{table.name}"
     names = ", ".join(f'"{name}"' for name in columns)
+    # The rows' times carry no zone.
+    connection.exec_driver_sql("SET LOCAL TimeZone = 'UTC'")
     connection.exec_driver_sql(
         f'CREATE TEMPORARY TABLE IF NOT EXISTS "{stage}" ON COMMIT DELETE ROWS AS '
         f'SELECT {names} FROM "{table.name}" WITH NO DATA'
@@ -57,9 +59,15 @@ def _fill(connection: sa.Connection, table: sa.Table, stage: str, columns: dict[
 
 
 def _csv(table: sa.Table, columns: dict[str, Column]) -> bytes:
-    """Return the rows as CSV in which an unquoted nothing is NULL and a quoted nothing the empty text."""
+    """Return the rows as CSV in which an unquoted nothing is NULL and a quoted nothing the empty text; times in UTC."""
+    import pyarrow as pa
     from pyarrow import csv
 
+    rows = arrow_table(table, columns)
+    # With their zone, times would take more than all other columns together.
+    plain = pa.schema(
+        [field.with_type(pa.timestamp("us")) if pa.types.is_timestamp(field.type) else field for field in rows.schema]
+    )
     sink = io.BytesIO()
-    csv.write_csv(arrow_table(table, columns), sink, csv.WriteOptions(include_header=False, quoting_style="all_valid"))
+    csv.write_csv(rows.cast(plain), sink, csv.WriteOptions(include_header=False, quoting_style="all_valid"))
     return sink.getvalue()

@@ -1,0 +1,181 @@
+"""Measure building the marts on DuckDB, in full and after one new day: `python -m benchmarks.build`.
+
+A year of synthetic operations is generated in a raw store, a DuckDB file; then plain `dbt build`, tests and replication
+included, runs four times: the first build, a full refresh, the build after one more day has come, one with nothing new.
+Token counts are drawn from a production trace where it is there (`../shared/data/azure_llm_inference_2023_conv.csv`),
+else from log-normal distributions of about its median and spread; latencies, models and costs are made up and are
+results of nothing. What dbt takes to start and parse is measured on its own and taken off before builds are compared.
+"""
+
+import argparse
+import datetime as dt
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+from sqlalchemy.engine import URL
+
+from benchmarks import measuring
+from llmops_ingest.schema import ensure_schema
+
+DAYS = 365
+OPERATIONS_PER_SESSION = 20
+TRACE = measuring.REPOSITORY.parent / "shared" / "data" / "azure_llm_inference_2023_conv.csv"
+TARGET = 0.25
+# Nodes that take less are summed up.
+SHOWN_SECONDS = 0.5
+
+TOKENS_OF_TRACE = "select ContextTokens as input, GeneratedTokens as output from read_csv('$trace')"
+TOKENS_MADE_UP = """
+select cast(exp(6.9 + 0.9 * z1) as bigint) as input, cast(exp(4.9 + 0.8 * z2) as bigint) as output
+from (
+    select sqrt(-2 * ln(1 - random())) * cos(2 * pi() * random()) as z1,
+        sqrt(-2 * ln(1 - random())) * cos(2 * pi() * random()) as z2
+    from range(20000)
+)
+"""
+GENERATE = """
+set TimeZone = 'UTC';
+select setseed(0.5);
+create temp table tokens as select row_number() over () - 1 as number, * from ($tokens);
+insert into llm_sessions (session_id, workspace, agent_id, created_at, loaded_at)
+select md5('session ' || i)::uuid, 'workspace ' || i % 5, 'agent ' || i % 20, start_at, start_at + interval 2 second
+from (
+    select i, timestamptz '$start' + i * $per_session * interval '$step microseconds' as start_at
+    from range($first // $per_session, $last // $per_session) as t(i)
+);
+insert into llm_operations (
+    operation_id, session_id, action_id, timestamp, operation_type, provider, model, input_tokens, output_tokens,
+    latency_ms, cost, status, error_message, loaded_at, cache_read_tokens, reasoning_tokens, time_to_first_token_ms
+)
+select
+    md5('operation ' || i)::uuid, md5('session ' || i // $per_session)::uuid, 'step ' || i % 10, start_at,
+    if(i % 10 = 0, 'embedding', 'chat'), ['openai', 'anthropic', 'google'][1 + i % 3], 'model ' || i % 12,
+    input, output, 150 + 20 * output + i % 997, if(i % 25 = 0, null, input * 1e-6 + output * 4e-6),
+    if(i % 50 = 0, 'error', 'success'), if(i % 50 = 0, 'rate limit exceeded', null), start_at + interval 2 second,
+    if(i % 3 = 0, input // 3, null), if(i % 4 = 0, output // 2, null), 100 + i % 700
+from (
+    select i, timestamptz '$start' + i * interval '$step microseconds' as start_at,
+        (hash(i) % (select count(*) from tokens))::bigint as draw
+    from range($first, $last) as t(i)
+)
+inner join tokens on number = draw;
+"""
+
+
+@dataclass(frozen=True)
+class Build:
+    """Seconds of wall clock of one dbt command, and of each node by name."""
+
+    seconds: float
+    nodes: dict[str, float]
+
+
+class Warehouse:
+    """A raw store and the DuckDB file with its marts, in one directory."""
+
+    def __init__(self, directory: Path, rows: int) -> None:
+        self._directory = directory
+        self._raw = URL.create("duckdb", database=str(directory / "raw.duckdb"))
+        # Whole sessions a day.
+        self._per_day = max(1, rows // DAYS // OPERATIONS_PER_SESSION) * OPERATIONS_PER_SESSION
+        # The day that comes later is yesterday: no operation lies in the future.
+        self._start = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=DAYS + 1)
+        ensure_schema(self._raw)
+
+    def add_days(self, first: int, last: int) -> None:
+        """Generate the operations of these days, counted from the first one."""
+        tokens = TOKENS_OF_TRACE.replace("$trace", str(TRACE)) if TRACE.exists() else TOKENS_MADE_UP
+        values = {
+            "$tokens": tokens,
+            "$start": f"{self._start}T00:00:00Z",
+            "$step": str(86_400_000_000 // self._per_day),
+            "$per_session": str(OPERATIONS_PER_SESSION),
+            "$first": str(first * self._per_day),
+            "$last": str(last * self._per_day),
+        }
+        statements = GENERATE
+        for name, value in values.items():
+            statements = statements.replace(name, value)
+        with duckdb.connect(self._raw.database or "") as connection:
+            connection.execute(statements)
+
+    def dbt_build(self, *arguments: str) -> Build:
+        """Run `dbt build`; RuntimeError with what it printed if it fails."""
+        target = self._directory / "target"
+        (target / "run_results.json").unlink(missing_ok=True)
+        variables = {
+            "CONNECTION_STRING": self._raw.render_as_string(hide_password=False),
+            "LLMOPS_WAREHOUSE": str(self._directory / "marts.duckdb"),
+            "DBT_TARGET": "duckdb",
+            "DBT_TARGET_PATH": str(target),
+            "DBT_LOG_PATH": str(self._directory / "logs"),
+        }
+        started = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-c", "from dbt.cli.main import cli; cli()", "--quiet", "build", *arguments],
+            cwd=measuring.REPOSITORY, env={**os.environ, **variables}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        seconds = time.perf_counter() - started
+        if done.returncode:
+            raise RuntimeError(f"dbt build failed:\n{done.stdout}{done.stderr}")
+        report = target / "run_results.json"
+        results = json.loads(report.read_text())["results"] if report.exists() else []
+        return Build(seconds, {node["unique_id"]: node["execution_time"] for node in results})
+
+
+def measure(rows: int) -> tuple[list[str], list[list[str]]]:
+    """Return the row of the table of builds, and the rows of the table of what each node takes."""
+    with measuring.scratch_directory() as directory:
+        warehouse = Warehouse(directory, rows)
+        warehouse.add_days(0, DAYS)
+        # A selection without nodes: dbt starts, parses (anew only the first time) and has nothing to do.
+        start_up = min(warehouse.dbt_build("--select", "path:nowhere").seconds for _ in range(3))
+        first = warehouse.dbt_build()
+        full = warehouse.dbt_build("--full-refresh")
+        warehouse.add_days(DAYS, DAYS + 1)
+        new_day = warehouse.dbt_build()
+        nothing_new = warehouse.dbt_build()
+    net = [build.seconds - start_up for build in (first, full, new_day, nothing_new)]
+    summary = [f"{rows:,}", *(f"{seconds:.1f} s" for seconds in (start_up, *net))]
+    return [*summary, f"{net[2] / net[1]:.2f}", f"{TARGET:.2f}"], by_node(rows, full, new_day)
+
+
+def by_node(rows: int, full: Build, new_day: Build) -> list[list[str]]:
+    """Return a line for each node that takes long, the longest first, and one for all others."""
+    pairs = sorted(((full.nodes[name], new_day.nodes[name], name) for name in full.nodes), reverse=True)
+    long = [pair for pair in pairs if max(pair[:2]) >= SHOWN_SECONDS]
+    short = [pair for pair in pairs if pair not in long]
+    rest = (sum(pair[0] for pair in short), sum(pair[1] for pair in short), f"{len(short)} others")
+    return [[f"{rows:,}", _short(name), f"{first:.1f} s", f"{second:.1f} s"] for first, second, name in [*long, rest]]
+
+
+def _short(unique_id: str) -> str:
+    kind, *names = unique_id.split(".")
+    return f"{kind} {names[1]}" if names else unique_id
+
+
+def main(given: Sequence[str] | None = None) -> None:
+    """Measure at each number of operations and print the tables."""
+    parser = argparse.ArgumentParser(description="dbt build on DuckDB, in full and incrementally")
+    usual = [1_000_000, 10_000_000]
+    parser.add_argument(
+        "--rows", type=int, nargs="+", default=usual, help="operations in a year (default: %(default)s)"
+    )
+    options = parser.parse_args(given)
+    summaries, nodes = zip(*(measure(rows) for rows in options.rows), strict=True)
+    builds = ("first build", "full refresh", "one new day", "nothing new")
+    print(measuring.table(["operations", "start-up", *builds, "share", "target"], summaries))
+    print(f"\n{measuring.machine()}. One run each; start-up is taken off the builds.\n")
+    lines = [line for part in nodes for line in part]
+    print(measuring.table(["operations", "node", "full refresh", "one new day"], lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import IO, Any
 
 import sqlalchemy as sa
-from benchmarks import measuring
 from sqlalchemy.engine import URL, make_url
 
+from benchmarks import measuring
 from llmops_analysis import polars_from_db
 from llmops_ingest import engines
 from llmops_ingest.schema import ensure_schema

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 import duckdb
 import psycopg2
-from benchmarks import measuring
 from sqlalchemy.engine import URL, make_url
 
+from benchmarks import measuring
 from llmops_analysis import polars_from_db
 from llmops_ingest import settings
 from llmops_ingest.schema import ensure_schema

@@ -6,7 +6,7 @@ The rows become CSV in Arrow (C++) and go to the server as one buffer, the same 
 import datetime as dt
 import io
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.util import await_only
@@ -14,6 +14,9 @@ from sqlalchemy.util import await_only
 from llmops_ingest.stores.any_sql import key_column, parameters
 from llmops_ingest.stores.arrow import arrow_table
 from llmops_ingest.values import Column
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # Before PostgreSQL 18 a line that is just \. ends the data, even inside quotes.
 _END_OF_DATA = re.compile(rb"[\r\n]\\\.")
@@ -24,8 +27,6 @@ def insert_new(connection: sa.Connection, table: sa.Table, columns: dict[str, Co
     key = key_column(table).name
     stage = f"incoming_{table.name}"
     names = ", ".join(f'"{name}"' for name in columns)
-    # The rows' times carry no zone.
-    connection.exec_driver_sql("SET LOCAL TimeZone = 'UTC'")
     connection.exec_driver_sql(
         f'CREATE TEMPORARY TABLE IF NOT EXISTS "{stage}" ON COMMIT DELETE ROWS AS '
         f'SELECT {names} FROM "{table.name}" WITH NO DATA'
@@ -59,15 +60,22 @@ def _fill(connection: sa.Connection, table: sa.Table, stage: str, columns: dict[
 
 
 def _csv(table: sa.Table, columns: dict[str, Column]) -> bytes:
-    """Return the rows as CSV in which an unquoted nothing is NULL and a quoted nothing the empty text; times in UTC."""
+    """Return the rows as CSV in which an unquoted nothing is NULL and a quoted nothing the empty text."""
     import pyarrow as pa
     from pyarrow import csv
 
     rows = arrow_table(table, columns)
-    # With their zone, times would take more than all other columns together.
-    plain = pa.schema(
-        [field.with_type(pa.timestamp("us")) if pa.types.is_timestamp(field.type) else field for field in rows.schema]
-    )
+    for number, field in enumerate(rows.schema):
+        if pa.types.is_timestamp(field.type):
+            rows = rows.set_column(number, field.name, _as_text(rows.column(number)))
     sink = io.BytesIO()
-    csv.write_csv(rows.cast(plain), sink, csv.WriteOptions(include_header=False, quoting_style="all_valid"))
+    csv.write_csv(rows, sink, csv.WriteOptions(include_header=False, quoting_style="all_valid"))
     return sink.getvalue()
+
+
+def _as_text(times: "pa.ChunkedArray") -> "pa.ChunkedArray":
+    """Return UTC times as text. Arrow's own way with zones would take longer than all other columns together."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return pc.binary_join_element_wise(times.cast(pa.timestamp("us")).cast(pa.string()), "Z", "")

@@ -29,10 +29,10 @@ demo: $(RUNTIME) ## load the sample, build and test the marts, print daily cost 
 	$(BIN)/llmops build
 	@echo
 	$(BIN)/llmops show fct_daily_cost --limit 15 --columns \
-	  operation_date,provider,model,operation_count,unpriced_operation_count,total_tokens,cost_usd,cost_per_1k_tokens_usd
+	  operation_date,workspace,agent_id,model,operation_count,unpriced_operation_count,total_tokens,cost_usd
 	@echo
 	$(BIN)/llmops show fct_daily_latency --limit 15 --columns \
-	  operation_date,provider,model,operation_count,error_rate,mean_latency_ms,p50_latency_ms,p95_latency_ms,max_latency_ms
+	  operation_date,workspace,model,operation_type,operation_count,error_rate,p50_latency_ms,p95_latency_ms
 	@echo
 	@echo "The sample is in $(DEMO)/llmops.sqlite, its marts are in $(DEMO)/llmops.duckdb. What to do next:"
 	@echo "  $(BIN)/llmops show dim_models        look at another mart"

@@ -52,7 +52,7 @@ def operations() -> list[Row]:
             "agent_id": None if number % 3 else "planner",
             "action_id": f"step {number}",
             "cost": None if number % 4 == 0 else 0.1 + number / 3e7,
-            "output_tokens": 2**53 + number,
+            "output_tokens": 10**12 - number,
             "latency_ms": None,
             "time_to_first_token_ms": number * 7,
             "error_message": 'one "two", three\r\nfour\n' if number % 2 else None,

@@ -47,7 +47,7 @@ def migrate(engine: Engine, target: str) -> None:
     from alembic.config import Config
 
     with _alembic_lock, _locked(engine) as connection:
-        _refuse_newer(engine.url, _revision(connection))
+        current_revision(engine)  # refuses a schema newer than this package
         config = Config()
         config.set_main_option("script_location", "llmops_ingest:migrations")
         config.attributes["connection"] = connection
@@ -108,7 +108,7 @@ def _locked(engine: Engine) -> Iterator[Connection]:
     if path is not None:
         if not path.parent.is_dir():  # the lock would create it
             raise ConfigurationError(f"there is no directory {path.parent}: create it, or correct the URL")
-        with FileLock(f"{path}.lock", timeout=_LOCK_TIMEOUT_S), engine.begin() as connection:
+        with FileLock(f"{path}.lock", timeout=_LOCK_TIMEOUT_S), engine.connect() as connection:
             yield connection
     elif engine.dialect.name == "postgresql":
         with engine.begin() as connection:

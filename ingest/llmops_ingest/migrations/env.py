@@ -18,6 +18,8 @@ context.configure(
     # Not `alembic_version`: the database may belong to an app that uses Alembic itself.
     version_table=context.config.attributes["version_table"],
     version_table_pk=False,
+    # Where the lock is not itself a transaction: DuckDB refuses to change a table twice in one.
+    transaction_per_migration=True,
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -131,7 +131,7 @@ def load_duckdb(url: URL, records: Iterable[Record], batch_size: int) -> None:
             connection.register("incoming", rows)
             connection.execute(
                 f"INSERT INTO {table} ({names}, loaded_at) SELECT {names}, TIMESTAMPTZ '{now.isoformat()}' "
-                f"FROM incoming WHERE {key}::UUID NOT IN (SELECT {key} FROM {table})"
+                f"FROM incoming ANTI JOIN {table} AS stored ON stored.{key} = incoming.{key}::UUID"
             )
             connection.unregister("incoming")
 

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -95,13 +96,13 @@ def _target_path() -> Path:
 
 
 def _summary(results: list[dict[str, Any]], seconds: float, where: str) -> BuildResult:
-    kinds = [result["unique_id"].split(".")[0] for result in results]
+    done = Counter((result["unique_id"].split(".")[0], result["status"]) for result in results)
     warnings = [
         f"{result['unique_id'].split('.')[2]}: {result['message']}" for result in results if result["status"] == "warn"
     ]
     return BuildResult(
-        models=kinds.count("model"),
-        tests=len(kinds) - kinds.count("model") - kinds.count("seed") - len(warnings),
+        models=done["model", "success"],
+        tests=done["test", "pass"] + done["unit_test", "pass"],
         seconds=seconds,
         where=where,
         warnings=warnings,

@@ -23,7 +23,7 @@ def insert_new(connection: sa.Connection, table: sa.Table, columns: dict[str, Co
         f"""
         INSERT INTO "{table.name}" ({names}, "loaded_at")
         SELECT {names}, TIMESTAMPTZ '{loaded_at.isoformat()}' FROM incoming
-        WHERE CAST("{key}" AS UUID) NOT IN (SELECT "{key}" FROM "{table.name}")
+        ANTI JOIN "{table.name}" AS stored ON stored."{key}" = CAST(incoming."{key}" AS UUID)
         """,
     )
 

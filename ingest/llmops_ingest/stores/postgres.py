@@ -73,9 +73,11 @@ def _csv(table: sa.Table, columns: dict[str, Column]) -> bytes:
     return sink.getvalue()
 
 
-def _as_text(times: "pa.ChunkedArray") -> "pa.ChunkedArray":
+def _as_text(times: "pa.ChunkedArray[Any]") -> "pa.ChunkedArray[Any]":
     """Return UTC times as text. Arrow's own way with zones would take longer than all other columns together."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    return pc.binary_join_element_wise(times.cast(pa.timestamp("us")).cast(pa.string()), "Z", "")
+    text: Any = times.cast(pa.timestamp("us")).cast(pa.string())
+    joined: pa.ChunkedArray[Any] = pc.binary_join_element_wise(text, "Z", "")
+    return joined

@@ -1,0 +1,28 @@
+"""The benchmarks run, so that they do not rot; what they measure is nobody's business here."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import build, load, measuring
+
+
+def test_loading_is_compared_on_the_embedded_stores(capsys: pytest.CaptureFixture[str]) -> None:
+    load.main(["--rows", "2000", "--repetitions", "1", "--stores", "sqlite", "duckdb"])
+
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" | ")[0] for line in lines[2:4]] == ["| SQLite", "| DuckDB"]
+    assert "2,000 operations" in lines[-1]
+
+
+def test_a_year_and_a_new_day_are_generated_and_built(tmp_path: Path) -> None:
+    warehouse = build.Warehouse(tmp_path, rows=8000)
+    warehouse.add_days(0, build.DAYS)
+    warehouse.add_days(build.DAYS, build.DAYS + 1)
+
+    done = warehouse.dbt_build("--select", "+int_operation_days", "--exclude-resource-type", "unit_test", "test")
+
+    assert "model.llmops_warehouse.int_operation_days" in done.nodes
+    lines = build.by_node(8000, done, done)
+    assert lines[-1][1].endswith("others")
+    assert measuring.table(["operations", "node", "full refresh", "one new day"], lines).count("\n") == len(lines) + 1

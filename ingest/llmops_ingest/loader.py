@@ -27,10 +27,12 @@ from llmops_ingest.writing import write
 logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 10_000
-# DuckDB opens and closes its file around a batch and likes large ones.
+# DuckDB opens and closes its file around a batch. From about this size on a commit writes the rows into the file; what
+# smaller ones leave in the log is written by closing the file, which costs as much again.
 DUCKDB_BATCH_SIZE = 100_000
-# A batch is closed early when its texts reach this many characters, so that long prompts do not fill the memory.
-BATCH_CHARACTERS = 16_000_000
+# A batch is closed early when its texts reach this many characters, so that long prompts do not fill the memory, where
+# there are two batches at a time.
+BATCH_CHARACTERS = 8_000_000
 # The event loop waits while a batch is prepared: a smaller one holds it for a few milliseconds only.
 ASYNC_BATCH_SIZE = 2_000
 # Rejects are handed over one by one; a result keeps the first of them to look at.

@@ -46,8 +46,8 @@ def migrate(engine: Engine, target: str) -> None:
     from alembic import command
     from alembic.config import Config
 
+    current_revision(engine)  # refuses a schema newer than this package
     with _alembic_lock, _locked(engine) as connection:
-        current_revision(engine)  # refuses a schema newer than this package
         config = Config()
         config.set_main_option("script_location", "llmops_ingest:migrations")
         config.attributes["connection"] = connection

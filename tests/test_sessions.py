@@ -3,9 +3,9 @@
 import types
 
 import pytest
-from records import START, identifier, operation, stored
 
 from llmops_ingest import Loader, writing
+from records import START, identifier, operation, stored
 
 
 def _sessions(url: str) -> dict[str, tuple[str | None, str | None]]:

@@ -11,9 +11,15 @@
     cast(case when abs({{ amount }}) < 1e20 then cast(cast({{ amount }} as varchar) as numeric) end as numeric(38, 12))
 {%- endmacro %}
 
-{# Text becomes an 18-digit decimal, which fits in 64 bits, in half the time; larger amounts take the wide one. #}
+{#
+    Text costs seven times what arithmetic does. Below 100 USD the double and its text differ by less than 0.01
+    trillionths, and so does the product from the true one: unless it is close to a half, all of them round to the same.
+    Text first becomes an 18-digit decimal, which fits in 64 bits, in half the time; larger amounts take the wide one.
+#}
 {% macro duckdb__to_usd(amount) -%}
     case
+        when abs({{ amount }}) < 100 and abs({{ amount }} * 1e12 - round({{ amount }} * 1e12)) < 0.49
+            then cast(cast({{ amount }} as numeric(18, 12)) as numeric(38, 12))
         when abs({{ amount }}) < 1e5 then cast(cast(cast({{ amount }} as varchar) as numeric(18, 12)) as numeric(38, 12))
         when abs({{ amount }}) < 1e20 then cast(cast({{ amount }} as varchar) as numeric(38, 12))
     end

@@ -6,8 +6,10 @@ from sqlalchemy.engine import URL
 
 from llmops_analysis import polars_from_db
 from llmops_analysis.relations import marts
-from llmops_ingest import engines, schema, settings
+from llmops_ingest import addresses, engines, schema, settings
+from llmops_ingest.delivery.flushing import waiting
 from llmops_ingest.faults import translated
+from llmops_ingest.journal import places
 from llmops_ingest.tables import RAW_TABLES
 
 _OPERATIONS = "fct_llm_operations"
@@ -17,6 +19,7 @@ def lines() -> Iterator[str]:
     """Yield the report, line by line. Raises what reading raises, when a store is there but cannot be read."""
     raw = settings.sync_url()
     yield from _raw(raw)
+    yield from _journal()
     yield ""
     yield from _marts()
 
@@ -38,6 +41,19 @@ def _raw(url: URL) -> Iterator[str]:
         rows, newest = totals.row(0)
         loaded = f", last loaded {newest:%Y-%m-%d %H:%M:%S} UTC" if newest else ""
         yield f"  {table.name:<20} {rows:>12,} rows{loaded}"
+
+
+def _journal() -> Iterator[str]:
+    destination = places.destination(addresses.connection_string(None))
+    size, state = waiting(destination)
+    if not size and not state.delivered and not state.problems:
+        return  # no collector on this machine has recorded for this store
+    counts = {"set aside": state.set_aside, "texts dropped": state.dropped_contents, "dropped": state.dropped_records}
+    facts = [f"{state.delivered:,} records delivered", *(f"{n:,} {what}" for what, n in counts.items() if n)]
+    yield f"journal       {destination}"
+    yield f"  {size:,} bytes wait; {', '.join(facts)}"
+    for problem, times in state.problems.items():
+        yield f"  {times:,} times: {problem}"
 
 
 def _marts() -> Iterator[str]:

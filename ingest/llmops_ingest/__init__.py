@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from llmops_ingest.batches import Reject
-    from llmops_ingest.collector import LlmOperationCollector
+    from llmops_ingest.collector import AsyncLlmOperationCollector, CollectorStats, LlmOperationCollector
     from llmops_ingest.errors import ConfigurationError, LlmopsError, PermanentError, TransientError
     from llmops_ingest.loader import AsyncLoader, Loader, LoadResult
     from llmops_ingest.records import Message, Operation, Session
     from llmops_ingest.schema import ensure_schema
 
 __all__ = [
+    "AsyncLlmOperationCollector",
     "AsyncLoader",
+    "CollectorStats",
     "ConfigurationError",
     "LlmOperationCollector",
     "LlmopsError",
@@ -31,7 +33,9 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AsyncLlmOperationCollector": "collector",
     "AsyncLoader": "loader",
+    "CollectorStats": "collector",
     "ConfigurationError": "errors",
     "LlmOperationCollector": "collector",
     "LlmopsError": "errors",

@@ -1,4 +1,4 @@
-"""The commands of the raw side: `init`, `load`, `replicate`, `env`. `llmops_analysis.cli` puts them under `llmops`.
+"""The commands of the raw side: `init`, `load`, `flush`, `replicate`, `env`; `llmops_analysis.cli` is their group.
 
 Commands parse arguments and print; what they do is in the modules they call.
 """
@@ -152,4 +152,22 @@ def dbt_environment(*, mask: bool | None = None) -> dict[str, str]:
     return variables | {name: str(value) for name, value in parts.items() if value is not None}
 
 
-COMMANDS = (init, load, replicate, env)
+@click.command()
+@click.option("--timeout", type=float, default=60, show_default=True, metavar="SECONDS",
+              help="How long to wait for a writer that is at work already.")  # fmt: skip
+def flush(timeout: float) -> None:
+    """Deliver what collectors on this machine have recorded and the raw store does not have yet."""
+    from llmops_ingest.delivery.flushing import flush as run
+
+    url = settings.sync_url()
+    done = run(timeout)
+    click.echo(f"{done.delivered:,} records delivered to {settings.masked(url)}")
+    if done.set_aside:
+        raise click.ClickException(
+            f"{done.set_aside:,} could not be delivered and were set aside: {done.set_aside_path}"
+        )
+    if done.waiting_bytes:
+        raise click.ClickException(f"{done.waiting_bytes:,} bytes of records still wait after {timeout:g} s")
+
+
+COMMANDS = (init, load, flush, replicate, env)

@@ -16,9 +16,9 @@ from urllib.parse import quote_plus, unquote
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from llmops_ingest.addresses import DEFAULT_CONNECTION_STRING
 from llmops_ingest.errors import ConfigurationError
 
-DEFAULT_CONNECTION_STRING = "sqlite:///llmops.sqlite"
 DEFAULT_WAREHOUSE = "llmops.duckdb"
 
 # The driver each database is spoken to with when a URL names none, or names one of the other kind.
@@ -37,7 +37,7 @@ _ASYNC_DRIVERS = {
     # DuckDB has no async driver; AsyncLoader runs it in a thread.
     "duckdb": "duckdb",
 }
-_ASYNC_DRIVER_NAMES = {"aiosqlite", "asyncpg", "aiomysql", "asyncmy", "psycopg_async"}
+ASYNC_DRIVERS = {"aiosqlite", "asyncpg", "aiomysql", "asyncmy", "psycopg_async"}
 
 
 def parse_url(connection_string: str | URL, *, source: str = "the connection string") -> URL:
@@ -85,7 +85,7 @@ def sync_url(connection_string: str | URL | None = None) -> URL:
     Order: the argument, `CONNECTION_STRING`, then `ASYNC_CONNECTION_STRING` with a sync driver, then the default.
     """
     url = _given(connection_string, "CONNECTION_STRING", "ASYNC_CONNECTION_STRING")
-    if "+" not in url.drivername or url.drivername.split("+")[1] in _ASYNC_DRIVER_NAMES:
+    if "+" not in url.drivername or url.drivername.split("+")[1] in ASYNC_DRIVERS:
         url = url.set(drivername=_SYNC_DRIVERS.get(backend(url), url.drivername.split("+")[0]))
     return url
 
@@ -97,7 +97,7 @@ def async_url(connection_string: str | URL | None = None) -> URL:
     Raises ConfigurationError for a database that has no async driver here.
     """
     url = _given(connection_string, "ASYNC_CONNECTION_STRING", "CONNECTION_STRING")
-    if "+" in url.drivername and url.drivername.split("+")[1] in _ASYNC_DRIVER_NAMES:
+    if "+" in url.drivername and url.drivername.split("+")[1] in ASYNC_DRIVERS:
         return url
     if backend(url) not in _ASYNC_DRIVERS:
         raise ConfigurationError(

@@ -1,0 +1,116 @@
+"""One pass over the journals of a destination: what waits goes to the database, what cannot ever is set aside.
+
+For the one process that holds the destination's lock. Raises what the loader raises; then nothing is lost, the records
+stay in the journals.
+"""
+
+import asyncio
+import base64
+import datetime as dt
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.engine import URL
+
+from llmops_ingest import settings
+from llmops_ingest.batches import Reject
+from llmops_ingest.delivery.state import State, write_state
+from llmops_ingest.journal import trimming
+from llmops_ingest.journal.reading import clear_away, delivered, undelivered
+from llmops_ingest.loader import AsyncLoader, Loader, LoadResult
+from llmops_ingest.shapes import Record, Unreadable
+
+# What goes to the loader at once, which makes transactions of at most its own batch size of it.
+PART_BYTES = 8_000_000
+SET_ASIDE = "set_aside.jsonl"
+# What a record can make the loader stumble over that its checks do not foresee.
+_RECORD_FAULTS = (ValueError, TypeError, ArithmeticError, RecursionError, LookupError, AttributeError)
+
+
+class Delivery:
+    """Delivers the journals of one destination. A URL with an async driver is served by `AsyncLoader`."""
+
+    def __init__(self, destination: Path, url: URL, state: State) -> None:
+        self._destination = destination
+        self._url = url
+        self._state = state
+
+    def run(self) -> int:
+        """Deliver all that waits now, and return how many records that were."""
+        total = 0
+        trimmed = trimming.trim(self._destination, trimming.bound(), trimming.policy())
+        self._state.dropped_contents += trimmed.contents
+        self._state.dropped_records += trimmed.records
+        for part in undelivered(self._destination, PART_BYTES):
+            records = [_record(payload) for stretch in part for payload in stretch.payloads]
+            rejects = self._load(records)
+            self._set_aside([_facts(reject) for reject in rejects] + [_piece(bad) for s in part for bad in s.damaged])
+            self._state.worked(len(records) - len(rejects))
+            write_state(self._destination, self._state)  # first, so that who has flushed finds it counted
+            delivered(part)
+            total += len(records)
+        clear_away(self._destination)
+        return total
+
+    def _load(self, records: Sequence[Record]) -> list[Reject]:
+        if not records:
+            return []
+        rejects: list[Reject] = []
+        try:
+            load(self._url, records, rejects)
+        except _RECORD_FAULTS as error:
+            if len(records) == 1:
+                return [Reject(1, "", f"{type(error).__name__}: {error}", records[0])]
+            middle = len(records) // 2
+            return self._load(records[:middle]) + self._load(records[middle:])
+        return rejects
+
+    def _set_aside(self, facts: list[dict[str, Any]]) -> None:
+        """Append to the file of what cannot be delivered, for a person to look at."""
+        if not facts:
+            return
+        lines = "".join(json.dumps(fact, default=str) + "\n" for fact in facts)
+        descriptor = os.open(self._destination / SET_ASIDE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(lines)
+        self._state.set_aside += len(facts)
+
+
+def load(url: URL, records: Sequence[Record], rejects: list[Reject]) -> LoadResult:
+    """Load the records with the loader that the URL's driver asks for."""
+    if "+" in url.drivername and url.drivername.split("+")[1] in settings.ASYNC_DRIVERS:
+        return asyncio.run(_load_async(url, records, rejects))
+    return Loader(url).load(records, on_reject=rejects.append)
+
+
+async def _load_async(url: URL, records: Sequence[Record], rejects: list[Reject]) -> LoadResult:
+    async with AsyncLoader(url) as loader:
+        return await loader.load(records, on_reject=rejects.append)
+
+
+def _record(payload: bytes) -> Record:
+    try:
+        record: Record = json.loads(payload)
+    except (ValueError, RecursionError) as error:
+        return Unreadable(payload[:1000].decode(errors="replace"), f"no JSON: {error}")
+    return record if isinstance(record, dict) else Unreadable(str(record)[:1000], "no record with named fields")
+
+
+def _facts(reject: Reject) -> dict[str, Any]:
+    record = reject.record.text if isinstance(reject.record, Unreadable) else reject.record
+    return {"at": _now(), "field": reject.field, "reason": reject.reason, "record": record}
+
+
+def _piece(damaged: bytes) -> dict[str, Any]:
+    return {
+        "at": _now(),
+        "reason": "damaged in the journal: its checksum is wrong",
+        "base64": base64.b64encode(damaged).decode(),
+    }
+
+
+def _now() -> str:
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")

@@ -1,0 +1,187 @@
+"""An operation and a session while they happen: what an app opens with `with`, and what they hand over at the end.
+
+Collects facts in memory and hands them to a sink once; it knows no journal and no database. Nothing but a wrong call
+(an argument that does not exist) raises: what goes wrong in here must not reach the app.
+"""
+
+import datetime as dt
+import logging
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from llmops_ingest.content import Capture, kept, text_of, without_keys
+from llmops_ingest.new_ids import new_id
+
+logger = logging.getLogger("llmops_ingest")
+
+Sink = Callable[[dict[str, Any]], None]
+
+
+class RecordedOperation:
+    """One call of a model, from entering its `with` block to leaving it.
+
+    Times itself; an exception that leaves the block is recorded as status `error` with its message, and goes on.
+    A block that is left without one is a `success`, unless `fail` said otherwise.
+    """
+
+    __slots__ = ("_capture", "_fields", "_messages", "_sink", "_started")
+
+    def __init__(self, sink: Sink, capture: Capture, fields: dict[str, Any]) -> None:
+        self._sink = sink
+        self._capture = capture
+        self._fields = fields
+        self._messages: list[dict[str, Any]] = []
+        self._started = 0
+
+    @property
+    def operation_id(self) -> str:
+        """The operation's id, by which other systems may refer to it."""
+        identifier: str = self._fields["operation_id"]
+        return identifier
+
+    def __enter__(self) -> Self:
+        self._fields["timestamp"] = dt.datetime.now(dt.UTC)
+        self._started = time.perf_counter_ns()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        fields = self._fields
+        fields["latency_ms"] = self._elapsed_ms()
+        if error is not None:
+            self._failed("error" if isinstance(error, Exception) else "cancelled", error)
+        fields.setdefault("status", "success")
+        if self._messages:
+            fields["messages"] = self._messages
+        self._sink(fields)
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+    def first_token(self) -> None:
+        """Say that the first chunk of a stream is there; later calls change nothing."""
+        if "time_to_first_token_ms" not in self._fields:
+            self._fields["time_to_first_token_ms"] = self._elapsed_ms()
+
+    def message(self, role: str, content: Any) -> None:
+        """Add a message, in the order of calls. Content that is no text (a list of parts) is kept as JSON."""
+        try:
+            text = kept(text_of(content), self._capture)
+        except Exception:  # a redaction function that fails: better no text than one it would have redacted
+            logger.warning("a message was recorded without its text: it could not be redacted", exc_info=True)
+            text = None
+        if self._capture is not False:
+            self._messages.append({"role": role, "content": text})
+
+    def usage(
+        self,
+        *,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
+        cache_read_tokens: int | None = None,
+        cache_write_tokens: int | None = None,
+        reasoning_tokens: int | None = None,
+        cost: float | None = None,
+    ) -> None:
+        """Say what the call used. Tokens are inclusive (cached are part of input, reasoning of output), cost in USD."""
+        fields = self._fields
+        if input_tokens is not None:
+            fields["input_tokens"] = input_tokens
+        if output_tokens is not None:
+            fields["output_tokens"] = output_tokens
+        if cache_read_tokens is not None:
+            fields["cache_read_tokens"] = cache_read_tokens
+        if cache_write_tokens is not None:
+            fields["cache_write_tokens"] = cache_write_tokens
+        if reasoning_tokens is not None:
+            fields["reasoning_tokens"] = reasoning_tokens
+        if cost is not None:
+            fields["cost"] = cost
+
+    def record(self, response: Any) -> None:
+        """Take tokens, the model that answered and the answer from a provider's response (object or mapping)."""
+        from llmops_ingest.usage import answer_of, facts_of
+
+        try:
+            self._fields |= facts_of(response)
+            answer = answer_of(response)
+        except Exception:
+            logger.warning("a response could not be read; the operation is recorded without it", exc_info=True)
+            return
+        if answer is not None:
+            self.message("assistant", answer)
+
+    def fail(self, message: str, *, status: str = "error") -> None:
+        """Say that the call failed though no exception leaves the block."""
+        self._fields["status"] = status
+        self._fields["error_message"] = without_keys(message)
+
+    def extra(self, **facts: Any) -> None:
+        """Add facts of your own to `extras`."""
+        self._fields["extras"] = {**(self._fields.get("extras") or {}), **facts}
+
+    def _failed(self, status: str, error: BaseException) -> None:
+        try:
+            self.fail(f"{type(error).__name__}: {error}", status=status)
+        except Exception:  # noqa: BLE001 - an exception that cannot be printed
+            self.fail(type(error).__name__, status=status)
+
+    def _elapsed_ms(self) -> int:
+        return (time.perf_counter_ns() - self._started + 500_000) // 1_000_000
+
+
+class RecordedSession:
+    """A conversation or a run of an agent; may be left and entered again, in any process, by its id."""
+
+    __slots__ = ("_capture", "_facts", "_sink", "session_id")
+
+    def __init__(self, sink: Sink, capture: Capture, session_id: str, facts: Mapping[str, Any]) -> None:
+        self._sink = sink
+        self._capture = capture
+        self.session_id = session_id
+        # What every operation of the session carries, so that it stands alone should the session's record be missing.
+        self._facts = {"session_id": session_id, **facts}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        pass
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        pass
+
+    def operation(
+        self,
+        operation_type: str | None = None,
+        *,
+        provider: str | None = None,
+        model: str | None = None,
+        action_id: str | None = None,
+        operation_id: str | None = None,
+        extras: Mapping[str, Any] | None = None,
+    ) -> RecordedOperation:
+        """Return an operation to enter with `with` or `async with`."""
+        fields: dict[str, Any] = {"operation_id": operation_id or new_id(), **self._facts}
+        if operation_type is not None:
+            fields["operation_type"] = operation_type
+        if provider is not None:
+            fields["provider"] = provider
+        if model is not None:
+            fields["model"] = model
+        if action_id is not None:
+            fields["action_id"] = action_id
+        if extras is not None:
+            fields["extras"] = dict(extras)
+        return RecordedOperation(self._sink, self._capture, fields)

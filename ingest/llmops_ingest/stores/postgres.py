@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # Before PostgreSQL 18 a line that is just \. ends the data, even inside quotes.
 _END_OF_DATA = re.compile(rb"[\r\n]\\\.")
+# Sent at a time; psycopg2's own 8 kB make thousands of calls of a batch.
+_SENT_BYTES = 1_000_000
 
 
 def insert_new(connection: sa.Connection, table: sa.Table, columns: dict[str, Column], loaded_at: dt.datetime) -> int:
@@ -45,7 +47,7 @@ def _fill(connection: sa.Connection, table: sa.Table, stage: str, columns: dict[
     driver: Any = connection.connection.driver_connection
     names = ", ".join(f'"{name}"' for name in columns)
     copy = f'COPY "{stage}" ({names}) FROM STDIN WITH (FORMAT csv)'
-    if connection.dialect.driver not in ("psycopg2", "psycopg", "asyncpg") or _END_OF_DATA.search(data):
+    if connection.dialect.driver not in ("psycopg2", "psycopg", "asyncpg") or _has_end_of_data(data):
         staged = table.to_metadata(sa.MetaData(), name=stage)
         rows = parameters(table, columns, dt.datetime.now(dt.UTC))
         connection.execute(staged.insert(), [{name: row[name] for name in columns} for row in rows])
@@ -56,7 +58,12 @@ def _fill(connection: sa.Connection, table: sa.Table, stage: str, columns: dict[
             sink.write(data)
     else:
         with driver.cursor() as cursor:
-            cursor.copy_expert(copy, io.BytesIO(data))
+            cursor.copy_expert(copy, io.BytesIO(data), _SENT_BYTES)
+
+
+def _has_end_of_data(data: bytes) -> bool:
+    # Most batches have no such pair of characters anywhere, which is found out twenty times as fast.
+    return b"\\." in data and _END_OF_DATA.search(data) is not None
 
 
 def _csv(table: sa.Table, columns: dict[str, Column]) -> bytes:

@@ -121,7 +121,7 @@ def polars_from_db(
         relation, wanted, columns=columns, group_by=group_by, aggregate=aggregate, order_by=order_by, limit=limit
     )
     schema = arrow_schema(query.selected_columns)
-    with open_reader(relation.url, query, schema) as reader:
+    with open_reader(relation.url, query, schema, whole=True) as reader:
         # Batch by batch, so that the database makes the next one meanwhile.
         frames = [pl.DataFrame(batch) for batch in reader]
     return pl.concat(frames, rechunk=False) if frames else pl.DataFrame(schema.empty_table())

@@ -67,11 +67,14 @@ def arrow_schema(columns: Iterable[sa.ColumnElement[Any]]) -> "pa.Schema":
 
 
 @contextlib.contextmanager
-def open_reader(url: URL, query: sa.Select[Any], schema: "pa.Schema") -> Iterator["pa.RecordBatchReader"]:
+def open_reader(
+    url: URL, query: sa.Select[Any], schema: "pa.Schema", *, whole: bool = False
+) -> Iterator["pa.RecordBatchReader"]:
     """Run a select on the database of a sync URL and yield a reader of its rows with exactly `schema`.
 
     `schema` has one field per selected column, in order. The rows are of one transaction. Leaving the block closes the
-    connection, wherever reading stopped. Raises, here or while the reader is read: ConfigurationError (no such store,
+    connection, wherever reading stopped. `whole` says that all rows are going to be in memory anyway: what can then be
+    done on all cores at once (DuckDB) is. Raises, here or while the reader is read: ConfigurationError (no such store,
     table or login), TransientError (unreachable or locked), PermanentError (anything else, such as a value that does
     not fit its column). Consumers that read through Arrow's C stream see the same message in an error of their own.
     """
@@ -81,7 +84,7 @@ def open_reader(url: URL, query: sa.Select[Any], schema: "pa.Schema") -> Iterato
 
     with contextlib.ExitStack() as stack:
         with _translated(url):
-            batches = stack.enter_context(reading_drivers.open_batches(url, query, schema))
+            batches = stack.enter_context(reading_drivers.open_batches(url, query, schema, whole=whole))
         yield pa.RecordBatchReader.from_batches(schema, _conforming(batches, schema, url))
 
 

@@ -40,16 +40,19 @@ _RETRY_PAUSE_S = 0.05
 
 
 def open_batches(
-    url: URL, query: sa.Select[Any], schema: "pa.Schema"
+    url: URL, query: sa.Select[Any], schema: "pa.Schema", *, whole: bool
 ) -> "AbstractContextManager[Iterator[pa.RecordBatch]]":
-    """Run the select; leaving the block closes the connection. Column types are the driver's."""
+    """Run the select; leaving the block closes the connection. Column types are the driver's.
+
+    `whole` allows a driver to hold all rows at once.
+    """
     backend = settings.backend(url)
     if backend == "postgresql":
         return _postgresql(url, query, schema)
     if backend == "sqlite":
         return _sqlite(url, query, schema)
     if backend == "duckdb":
-        return _duckdb(url, query, schema)
+        return _duckdb(url, query, schema, whole=whole)
     return _any_other(url, query, schema)
 
 
@@ -119,7 +122,9 @@ def _without_first_row(batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.Reco
 
 
 @contextlib.contextmanager
-def _duckdb(url: URL, query: sa.Select[Any], schema: "pa.Schema") -> "Iterator[Iterator[pa.RecordBatch]]":
+def _duckdb(
+    url: URL, query: sa.Select[Any], schema: "pa.Schema", *, whole: bool
+) -> "Iterator[Iterator[pa.RecordBatch]]":
     import duckdb_sqlalchemy
 
     # DuckDB delivers UUIDs and JSON as strings by itself.
@@ -131,7 +136,9 @@ def _duckdb(url: URL, query: sa.Select[Any], schema: "pa.Schema") -> "Iterator[I
         connection.execute("SET TimeZone = 'UTC'")
         for number, value in enumerate(statement.values):
             connection.execute(f"SET VARIABLE p{number} = ?", [value])
-        reader = connection.sql(statement.sql).to_arrow_reader(BATCH_ROWS)
+        rows = connection.sql(statement.sql)
+        # A stream is made into Arrow on one core.
+        reader = rows.to_arrow_table().to_reader() if whole else rows.to_arrow_reader(BATCH_ROWS)
         yield iter(stack.enter_context(reader))
 
 

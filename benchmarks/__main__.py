@@ -1,7 +1,8 @@
 """Run every benchmark, one after the other, and print its table: `python -m benchmarks`."""
 
-from benchmarks import aicore, build, load, read
+from benchmarks import aicore, build, collector, load, read
 
-for name, benchmark in (("Loading", load), ("Reading", read), ("AiCore", aicore), ("Building", build)):
+SECTIONS = {"Recording": collector, "Loading": load, "Reading": read, "AiCore": aicore, "Building": build}
+for name, benchmark in SECTIONS.items():
     print(f"\n## {name}\n", flush=True)
     benchmark.main([])

@@ -128,6 +128,16 @@ def server(name: str, directory: Path) -> Iterator[URL]:
         servers.wait_for_servers_to_stop(directory)
 
 
-def postgresql(directory: Path) -> contextlib.AbstractContextManager[URL]:
-    """Run the PostgreSQL server of the tests in the directory, and give the URL of an empty database."""
-    return server("postgresql", directory)
+@contextlib.contextmanager
+def postgresql(directory: Path, *, durable: bool = False) -> Iterator[URL]:
+    """Run the PostgreSQL server of the tests in the directory, and give the URL of an empty database.
+
+    `durable` gives it PostgreSQL's own settings for commits; the tests' would lose the last ones in a power cut.
+    """
+    sys.path.insert(0, str(REPOSITORY / "tests"))
+    import servers
+
+    if durable:
+        servers.HASTE.clear()
+    with server("postgresql", directory) as url:
+        yield url

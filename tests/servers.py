@@ -36,6 +36,8 @@ STOP_SECONDS = 30
 
 # Both servers refuse to run as root, so root runs them as the unprivileged user that every Unix has.
 UNPRIVILEGED_USER = "nobody"
+# The data lives as long as the run: no time is spent on surviving a power cut.
+HASTE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 # Neither server is on UTC: code that leans on the server's time zone has to fail here, not at a user's.
 POSTGRES_TIME_ZONE = "Asia/Kolkata"
 MARIADB_TIME_ZONE = "+05:30"
@@ -139,10 +141,7 @@ def _start_postgres(directory: Path) -> tuple[subprocess.Popen[bytes], URL]:
         "unix_socket_directories": "",
         "max_connections": 200,
         "timezone": POSTGRES_TIME_ZONE,
-        # The data lives as long as the run: no time is spent on surviving a power cut.
-        "fsync": "off",
-        "synchronous_commit": "off",
-        "full_page_writes": "off",
+        **HASTE,
     }
     options = [f"--{key}={value}" for key, value in settings.items()]
     server = _popen([programs / "bin" / "postgres", "-D", data, *options], directory)

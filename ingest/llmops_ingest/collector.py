@@ -4,10 +4,7 @@ Handing over takes microseconds: a record is made into a line, appended to a jou
 raw store by another process (`delivery/`). Reading back is handed to `llmops_analysis`, imported when it is called.
 """
 
-import asyncio
-import dataclasses
 import datetime as dt
-import logging
 import os
 import zlib
 from collections.abc import Mapping
@@ -15,31 +12,33 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from llmops_ingest import addresses
-from llmops_ingest.content import Capture, kept, text_of
+from llmops_ingest import addresses, mishaps
+from llmops_ingest.content import Capture, without_secrets
 from llmops_ingest.delivery.courier import Courier, courier_for
 from llmops_ingest.encoding import encoded
 from llmops_ingest.errors import ConfigurationError
+from llmops_ingest.finishing import drop_texts, finished
 from llmops_ingest.journal.lines import encode
 from llmops_ingest.journal.trimming import Policy, policy
+from llmops_ingest.mishaps import note
 from llmops_ingest.new_ids import new_id
 from llmops_ingest.recording import RecordedOperation, RecordedSession
-from llmops_ingest.records import Message, Operation, Session
+from llmops_ingest.records import Operation, Session
 
 if TYPE_CHECKING:
     import polars as pl
-
-logger = logging.getLogger("llmops_ingest")
+    from sqlalchemy.engine import URL
 
 
 @dataclass(frozen=True, slots=True)
 class CollectorStats:
     """Counts since this process began, and what the writer of the raw store says, which serves other processes too.
 
-    `recorded` were handed over here; `held` of them wait in memory because the disk takes nothing; `lost` found no
-    place even there; `unsampled` were left out by sampling, `refused` because the journals were full. `delivered` and
-    `set_aside` (records that the database refuses) count all processes; `problems` are what keeps records waiting now,
-    with how often each was met.
+    `recorded` were handed over here, sessions and operations alike; `held` of them wait in memory because the disk
+    takes nothing. `lost` found no place even there, or could not be read; `unsampled` belong to sessions that sampling
+    leaves out; `refused` came while the journals were full. `delivered` and `set_aside` (what the raw store refuses)
+    count all processes; `problems` are what keeps records waiting now and what went wrong in this process, with how
+    often each was met.
     """
 
     recorded: int
@@ -58,7 +57,7 @@ class _Collector:
 
     def __init__(
         self,
-        connection_string: str | None = None,
+        connection_string: "str | URL | None" = None,
         *,
         content: Capture = True,
         sample_rate: float = 1.0,
@@ -67,12 +66,15 @@ class _Collector:
     ) -> None:
         """`connection_string`: SQLAlchemy URL of the raw store, by default that of the environment.
 
-        `content`: whether texts of messages are kept, or a function that gets each text and returns what to keep of it.
-        `sample_rate`: the share of sessions that is kept, chosen by their ids; of the others `unsampled` keeps the
-        metrics without texts, or nothing. `workspace`: for sessions that name none, by default `WORKSPACE`.
+        `content`: whether texts of messages are kept, or a function that gets each text (of messages, and of errors,
+        which may quote one) and returns what to keep of it, None for nothing. `sample_rate`: the share of sessions that
+        is kept, chosen by their ids; of the others `unsampled` keeps the metrics without texts, or nothing.
+        `workspace`: for sessions that name none, by default `WORKSPACE`.
 
         Raises ConfigurationError for settings that cannot be right. Nothing is opened or started yet.
         """
+        if not isinstance(content, bool) and not callable(content):
+            raise ConfigurationError(f"content must be True, False or a function from text to text, not {content!r}")
         if not 0 <= sample_rate <= 1:
             raise ConfigurationError(f"sample_rate must be from 0 to 1, not {sample_rate!r}")
         if unsampled not in ("metrics", "nothing"):
@@ -83,7 +85,7 @@ class _Collector:
         self._keeps_metrics = unsampled == "metrics"
         self._workspace = workspace or os.environ.get("WORKSPACE") or None
         self._full_policy = policy()
-        self._recorded = self._unsampled = self._refused = self._contents_dropped = 0
+        self._recorded = self._unsampled = self._refused = self._unreadable = self._contents_dropped = 0
 
     _names = addresses.SYNC_NAMES
 
@@ -95,15 +97,20 @@ class _Collector:
         agent_id: str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> RecordedSession:
-        """Return a session to record operations in; without an id it is a new one."""
-        identifier = session_id or new_id()
+        """Return a session to record operations in; without an id it is a new one.
+
+        `metadata` are facts of your own, as JSON; secrets among them are masked.
+        """
         facts = {"workspace": workspace or self._workspace, "agent_id": agent_id}
         known = {name: value for name, value in facts.items() if value is not None}
+        identifier = session_id or new_id()
+        record: dict[str, Any] = {"session_id": identifier, **known}
         if session_id is None:
-            record = {"session_id": identifier, **known, "created_at": dt.datetime.now(dt.UTC), "operations": []}
-            if metadata is not None:
-                record["metadata"] = dict(metadata)
-            self._take(record)
+            record["created_at"] = dt.datetime.now(dt.UTC)
+        if metadata is not None:
+            record["metadata"] = without_secrets(metadata)
+        if session_id is None or metadata is not None:
+            self._take(record | {"operations": []})
         return RecordedSession(self._take, self._capture, identifier, known)
 
     def operation(self, operation_type: str | None = None, **facts: Any) -> RecordedOperation:
@@ -111,30 +118,29 @@ class _Collector:
         return self.session().operation(operation_type, **facts)
 
     def record(self, record: Mapping[str, Any] | Operation | Session) -> None:
-        """Hand over a finished record, of the shapes that `Loader.load` takes.
+        """Hand over a finished record: an operation, or a session with its `operations`, as `Loader.load` takes them.
 
-        Never raises; what the raw store refuses is set aside and counted.
+        An operation without an id gets one, one without a time has just begun. Never raises. A value that the raw store
+        does not take becomes unknown, and `extras.refused` says why; a record without a usable id or time is set aside.
         """
         try:
-            fields = _fields(record)
-            if self._workspace is not None and fields.get("workspace") is None:
-                fields["workspace"] = self._workspace
-            self._capture_texts(fields)
-        except Exception:
-            logger.exception("a record could not be read and was not recorded")
+            fields = finished(record, self._workspace, self._capture)
+        except Exception as error:  # noqa: BLE001 - whatever was handed over
+            note("a record could not be read and was not recorded", error)
+            self._unreadable += 1
             return
         self._take(fields)
 
     def stats(self) -> CollectorStats:
         """Return what was recorded, delivered and lost until now, and what keeps records waiting."""
         state, journal = self._courier.state(), self._courier.journal
-        problems = dict(state.problems)
+        problems = mishaps.counts() | state.problems
         if journal.problem is not None:
             problems[f"the journal cannot be written: {journal.problem}"] = 1
         return CollectorStats(
             recorded=self._recorded,
             held=journal.held,
-            lost=journal.lost + state.dropped_records,
+            lost=self._unreadable + journal.lost + state.dropped_records,
             unsampled=self._unsampled,
             refused=self._refused,
             contents_dropped=self._contents_dropped + state.dropped_contents,
@@ -150,36 +156,25 @@ class _Collector:
                 self._unsampled += 1
                 if not self._keeps_metrics:
                     return
-                fields.pop("messages", None)
+                drop_texts(fields)
             if self._courier.is_over_bound and not self._fits(fields):
                 self._refused += 1
                 return
             self._courier.hand_over(encode(encoded(fields)))
             self._recorded += 1
-        except Exception:
-            logger.exception("a record was not recorded")
+        except Exception as error:  # noqa: BLE001 - nothing that happens in here may reach the app
+            note("a record was not recorded", error)
+            self._unreadable += 1
 
     def _is_sampled(self, fields: Mapping[str, Any]) -> bool:
-        identifier = str(fields.get("session_id") or fields.get("operation_id") or "")
-        return zlib.crc32(identifier.encode(errors="replace")) < self._rate * 2**32
+        identifier = fields.get("session_id") or fields.get("operation_id") or ""
+        return zlib.crc32(str(identifier).lower().encode(errors="replace")) < self._rate * 2**32
 
     def _fits(self, fields: dict[str, Any]) -> bool:
         """Leave out what the policy for full journals leaves out; tell whether the record may still be added."""
-        if self._full_policy is Policy.CONTENT and fields.pop("messages", None):
+        if self._full_policy is Policy.CONTENT and drop_texts(fields):
             self._contents_dropped += 1
         return self._full_policy is not Policy.NEWEST
-
-    def _capture_texts(self, fields: dict[str, Any]) -> None:
-        """Keep of the texts in a finished record what the setting says."""
-        if fields.get("messages"):
-            messages = [_fields(message) for message in fields["messages"]]
-            for message in messages:
-                message["content"] = kept(text_of(message.get("content")), self._capture)
-            fields["messages"] = messages if self._capture is not False else []
-        if fields.get("operations"):
-            fields["operations"] = [_fields(operation) for operation in fields["operations"]]
-            for operation in fields["operations"]:
-                self._capture_texts(operation)
 
 
 class LlmOperationCollector(_Collector):
@@ -239,6 +234,8 @@ class AsyncLlmOperationCollector(_Collector):
 
     async def flush(self, timeout: float = 30.0) -> bool:
         """Wait until what this process recorded is in the raw store, at most so many seconds; tell whether it is."""
+        import asyncio  # which an app that is not asynchronous need not load
+
         return await asyncio.to_thread(self._courier.flush, timeout)
 
     async def close(self, timeout: float = 30.0) -> None:
@@ -247,9 +244,3 @@ class AsyncLlmOperationCollector(_Collector):
 
     polars_from_db = staticmethod(LlmOperationCollector.polars_from_db)
     apolars_from_db = staticmethod(LlmOperationCollector.apolars_from_db)
-
-
-def _fields(record: Any) -> dict[str, Any]:
-    if isinstance(record, Operation | Session | Message):
-        return {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
-    return dict(record)

@@ -5,16 +5,15 @@ Collects facts in memory and hands them to a sink once; it knows no journal and 
 """
 
 import datetime as dt
-import logging
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from llmops_ingest.content import Capture, kept, text_of, without_keys
+from llmops_ingest.content import Capture, captured, error_text, without_secrets
+from llmops_ingest.mishaps import note
 from llmops_ingest.new_ids import new_id
-
-logger = logging.getLogger("llmops_ingest")
+from llmops_ingest.usage import answer_of, facts_of, piece_of
 
 Sink = Callable[[dict[str, Any]], None]
 
@@ -22,17 +21,20 @@ Sink = Callable[[dict[str, Any]], None]
 class RecordedOperation:
     """One call of a model, from entering its `with` block to leaving it.
 
-    Times itself; an exception that leaves the block is recorded as status `error` with its message, and goes on.
-    A block that is left without one is a `success`, unless `fail` said otherwise.
+    Times itself; an exception that leaves the block is recorded with its message and goes on: as status `error`, or as
+    `cancelled` where it is none of the call (an interrupt, a cancelled task, a generator that is not read to its end).
+    A block that is left without one is a `success`, unless `fail` said otherwise. Enter it once; what is said of the
+    operation after the block is not recorded.
     """
 
-    __slots__ = ("_capture", "_fields", "_messages", "_sink", "_started")
+    __slots__ = ("_capture", "_fields", "_messages", "_pieces", "_sink", "_started")
 
     def __init__(self, sink: Sink, capture: Capture, fields: dict[str, Any]) -> None:
         self._sink = sink
         self._capture = capture
         self._fields = fields
         self._messages: list[dict[str, Any]] = []
+        self._pieces: list[str] | None = None
         self._started = 0
 
     @property
@@ -53,7 +55,10 @@ class RecordedOperation:
         fields["latency_ms"] = self._elapsed_ms()
         if error is not None:
             self._failed("error" if isinstance(error, Exception) else "cancelled", error)
-        fields.setdefault("status", "success")
+        elif "status" not in fields:
+            fields["status"] = "success"
+        if self._pieces:
+            self.message("assistant", "".join(self._pieces))
         if self._messages:
             fields["messages"] = self._messages
         self._sink(fields)
@@ -68,18 +73,13 @@ class RecordedOperation:
 
     def first_token(self) -> None:
         """Say that the first chunk of a stream is there; later calls change nothing."""
-        if "time_to_first_token_ms" not in self._fields:
+        if self._started and "time_to_first_token_ms" not in self._fields:
             self._fields["time_to_first_token_ms"] = self._elapsed_ms()
 
     def message(self, role: str, content: Any) -> None:
         """Add a message, in the order of calls. Content that is no text (a list of parts) is kept as JSON."""
-        try:
-            text = kept(text_of(content), self._capture)
-        except Exception:  # a redaction function that fails: better no text than one it would have redacted
-            logger.warning("a message was recorded without its text: it could not be redacted", exc_info=True)
-            text = None
         if self._capture is not False:
-            self._messages.append({"role": role, "content": text})
+            self._messages.append({"role": role, "content": captured(content, self._capture)})
 
     def usage(
         self,
@@ -107,32 +107,40 @@ class RecordedOperation:
             fields["cost"] = cost
 
     def record(self, response: Any) -> None:
-        """Take tokens, the model that answered and the answer from a provider's response (object or mapping)."""
-        from llmops_ingest.usage import answer_of, facts_of
+        """Take tokens, the model that answered and the answer from a provider's response (object or mapping).
 
+        Of a stream, hand over each chunk: the first one counts as `first_token`, the answer is put together at the end.
+        """
         try:
             self._fields |= facts_of(response)
-            answer = answer_of(response)
-        except Exception:
-            logger.warning("a response could not be read; the operation is recorded without it", exc_info=True)
+            piece = piece_of(response)
+            answer = answer_of(response) if piece is None else None
+        except Exception as error:  # noqa: BLE001 - whatever a provider or its client made of a response
+            note("a response could not be read; its operation was recorded without it", error)
             return
         if answer is not None:
             self.message("assistant", answer)
+        elif piece is not None:
+            self.first_token()
+            if self._capture is not False:
+                self._pieces = self._pieces or []
+                self._pieces.append(piece)
 
     def fail(self, message: str, *, status: str = "error") -> None:
-        """Say that the call failed though no exception leaves the block."""
+        """Say that the call failed though no exception leaves the block. Keys in the message are masked."""
         self._fields["status"] = status
-        self._fields["error_message"] = without_keys(message)
+        self._fields["error_message"] = error_text(message, self._capture)
 
     def extra(self, **facts: Any) -> None:
-        """Add facts of your own to `extras`."""
-        self._fields["extras"] = {**(self._fields.get("extras") or {}), **facts}
+        """Add facts of your own to `extras`. Secrets among them are masked."""
+        self._fields["extras"] = {**(self._fields.get("extras") or {}), **without_secrets(facts)}
 
     def _failed(self, status: str, error: BaseException) -> None:
         try:
-            self.fail(f"{type(error).__name__}: {error}", status=status)
+            message = f"{type(error).__name__}: {error}".removesuffix(": ")
         except Exception:  # noqa: BLE001 - an exception that cannot be printed
-            self.fail(type(error).__name__, status=status)
+            message = type(error).__name__
+        self.fail(message, status=status)
 
     def _elapsed_ms(self) -> int:
         return (time.perf_counter_ns() - self._started + 500_000) // 1_000_000
@@ -183,5 +191,5 @@ class RecordedSession:
         if action_id is not None:
             fields["action_id"] = action_id
         if extras is not None:
-            fields["extras"] = dict(extras)
+            fields["extras"] = without_secrets(extras)
         return RecordedOperation(self._sink, self._capture, fields)

@@ -18,11 +18,12 @@ from sqlalchemy.engine import URL
 
 from llmops_ingest import settings
 from llmops_ingest.batches import Reject
+from llmops_ingest.delivery.mending import mended
 from llmops_ingest.delivery.state import State, write_state
 from llmops_ingest.journal import trimming
 from llmops_ingest.journal.reading import clear_away, delivered, undelivered
 from llmops_ingest.loader import AsyncLoader, Loader, LoadResult, Weighed
-from llmops_ingest.shapes import Record, Unreadable
+from llmops_ingest.shapes import Record, Unreadable, weight
 
 # What goes to the loader at once, which makes transactions of at most its own batch size of it.
 PART_BYTES = 8_000_000
@@ -49,7 +50,7 @@ class Delivery:
             # The length of the line is weight enough: the loader need not look into the record for it.
             payloads = [payload for stretch in part for payload in stretch.payloads]
             records = [(number, _record(payload), len(payload)) for number, payload in enumerate(payloads, start=1)]
-            rejects = self._load(records)
+            rejects = self._mend(self._load(records))
             self._set_aside([_facts(reject) for reject in rejects] + [_piece(bad) for s in part for bad in s.damaged])
             self._state.worked(len(records) - len(rejects))
             write_state(self._destination, self._state)  # first, so that who has flushed finds it counted
@@ -70,6 +71,12 @@ class Delivery:
             middle = len(records) // 2
             return self._load(records[:middle]) + self._load(records[middle:])
         return rejects
+
+    def _mend(self, rejects: list[Reject]) -> list[Reject]:
+        """Load what can be mended; return what cannot."""
+        tried = [(reject, mended(reject.record)) for reject in rejects]
+        hopeless = [reject for reject, record in tried if record is None]
+        return hopeless + self._load([(0, record, weight(record)) for _, record in tried if record is not None])
 
     def _set_aside(self, facts: list[dict[str, Any]]) -> None:
         """Append to the file of what cannot be delivered, for a person to look at."""

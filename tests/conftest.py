@@ -21,7 +21,9 @@ import pymysql
 import pytest
 from sqlalchemy.engine import URL
 
+import collecting
 import servers
+from llmops_ingest import mishaps
 
 REPOSITORY = Path(__file__).parent.parent
 # Settings of the machine that would change what is tested.
@@ -118,6 +120,15 @@ def store_url(request: pytest.FixtureRequest) -> str:
     fixture = {"postgresql": "postgres_url"}.get(request.param, f"{request.param}_url")
     url: str = request.getfixturevalue(fixture)
     return url
+
+
+@pytest.fixture
+def own_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give the test's collectors journals and counts of their own, and end the processes that deliver from them."""
+    monkeypatch.setattr(mishaps, "_counts", {})
+    monkeypatch.setenv("LLMOPS_JOURNAL", str(tmp_path / "journal"))
+    yield
+    collecting.end_deliveries()
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from typing import Any
 
 import orjson
 
-_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
 # Deeper than any message is nested, and well within what every database takes as JSON.
 _DEEPEST = 90
 # Python reads no number of more than 4,300 digits.
@@ -24,7 +23,7 @@ _LARGEST_BITS = 14_000
 def encoded(value: Any) -> bytes:
     """Return the value as JSON without line breaks. Numbers that are not finite become null."""
     try:
-        return orjson.dumps(value, default=_simpler, option=_OPTIONS)
+        return orjson.dumps(value, default=_simpler, option=orjson.OPT_NON_STR_KEYS)
     except (TypeError, ValueError, RecursionError):
         # Lone surrogates, integers beyond 64 bits, objects that contain themselves.
         return json.dumps(_plain(value, ())).encode()
@@ -42,6 +41,8 @@ def _simpler(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, enum.Enum):
         return value.value
+    if isinstance(value, float):
+        return float(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
     # Pydantic models, which clients return, and what numpy's arrays and scalars have; looked for on the class, as an

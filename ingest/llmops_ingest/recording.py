@@ -57,8 +57,8 @@ class RecordedOperation:
             self._failed("error" if isinstance(error, Exception) else "cancelled", error)
         elif "status" not in fields:
             fields["status"] = "success"
-        if self._pieces:
-            self.message("assistant", "".join(self._pieces))
+        if self._pieces and (answer := "".join(self._pieces)):
+            self.message("assistant", answer)
         if self._messages:
             fields["messages"] = self._messages
         self._sink(fields)
@@ -119,6 +119,7 @@ class RecordedOperation:
             note("a response could not be read; its operation was recorded without it", error)
             return
         if answer is not None:
+            self._pieces = None  # which were those of this answer
             self.message("assistant", answer)
         elif piece is not None:
             self.first_token()

@@ -29,7 +29,7 @@ def piece_of(response: Any) -> str | None:
     if kind == "content_block_delta":  # Anthropic
         return _str(_get(_get(response, "delta"), "text"))
     if kind == "response.output_text.delta":  # OpenAI's responses, whose last event repeats the whole answer
-        return ""
+        return _str(_get(response, "delta"))
     choices = _get(response, "choices")
     if isinstance(choices, list) and choices and not _get(choices[0], "index"):
         if _get(response, "object") == "chat.completion.chunk":
@@ -47,7 +47,7 @@ def answer_of(response: Any) -> Any:
         message = _get(choices[0], "message")
         if message is None:
             return _get(choices[0], "text") or None
-        return _first(message, "content", "tool_calls", "refusal")
+        return _first(message, "content", "tool_calls", "function_call", "refusal")
     output = _get(response, "output")  # OpenAI's responses
     if isinstance(output, list):
         messages = [item for item in output if _get(item, "type") == "message"]

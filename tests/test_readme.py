@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
@@ -12,15 +13,31 @@ REPOSITORY = Path(__file__).parent.parent
 README = (REPOSITORY / "README.md").read_text()
 
 
+def answer(*, stream: bool = False, **_: object) -> object:
+    """Answer as the client of OpenAI does, without asking anybody."""
+    usage = SimpleNamespace(prompt_tokens=1_200, completion_tokens=180)
+    if not stream:
+        choice = SimpleNamespace(index=0, message=SimpleNamespace(role="assistant", content="On its way."))
+        return SimpleNamespace(object="chat.completion", model="gpt-4o-mini", choices=[choice], usage=usage)
+    kind = "chat.completion.chunk"
+    deltas = [SimpleNamespace(index=0, delta=SimpleNamespace(content=text)) for text in ("On its", " way.")]
+    chunks = [SimpleNamespace(object=kind, choices=[delta], usage=None) for delta in deltas]
+    return iter([*chunks, SimpleNamespace(object=kind, choices=[], usage=usage)])
+
+
+MODEL = SimpleNamespace(chat=SimpleNamespace(completions=SimpleNamespace(create=answer)))
+
+
+@pytest.mark.usefixtures("own_journal")
 def test_its_python_snippets_run_one_after_the_other() -> None:
     snippets = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    namespace: dict[str, object] = {}
+    namespace: dict[str, object] = {"client": MODEL}
 
     for snippet in snippets:
         exec(compile(snippet, "README.md", "exec"), namespace)
 
-    assert len(snippets) >= 4
-    assert [namespace[name].height for name in ("everything", "some", "messages")] == [2, 1, 1]  # type: ignore[attr-defined]
+    assert len(snippets) >= 6
+    assert [namespace[name].height for name in ("everything", "some", "messages")] == [5, 1, 4]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", sorted(main.commands))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,13 @@ def deliver() -> flushing.Flushed:
     flushed = flushing.flush(20)
     assert flushed.waiting_bytes == 0
     return flushed
+
+
+def fork() -> int:
+    """Fork, though this process has threads: what a child of such a process can do is what is tested."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
 
 
 def end_deliveries() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from collecting import deliver, handed_over, only_operation, operations
+from collecting import deliver, fork, handed_over, only_operation, operations
 from llmops_ingest import (
     AsyncLlmOperationCollector,
     ConfigurationError,
@@ -404,6 +404,22 @@ def test_what_sampling_leaves_out_may_keep_its_metrics_without_texts() -> None:
     assert handed_over()[-1]["operations"][0]["input_tokens"] == 4
 
 
+def test_while_the_journals_are_full_texts_give_way_and_metrics_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    for policy in ("content", "oldest", "newest"):
+        monkeypatch.setenv("LLMOPS_JOURNAL_FULL", policy)
+        collector = LlmOperationCollector()
+        monkeypatch.setattr(collector._courier, "is_over_bound", True)
+        messages = [Message(role="user", content=policy)]
+        collector.record(Session(operations=[Operation(model=policy, messages=messages)]))
+        collector.record(Operation(model=policy, messages=messages))
+        stats = collector.stats()
+        assert (stats.contents_dropped, stats.refused) == {"content": (2, 0), "newest": (0, 2)}.get(policy, (0, 0))
+
+    kept = [operation for record in handed_over() for operation in record.get("operations", [record])]
+    assert [operation["model"] for operation in kept] == ["content", "content", "oldest", "oldest"]
+    assert ["messages" in operation for operation in kept] == [False, False, True, True]
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -492,7 +508,7 @@ def test_a_forked_child_records_as_well() -> None:
     collector = LlmOperationCollector()
     with collector.operation(model="before"):
         pass
-    child = os.fork()
+    child = fork()
     if child == 0:
         try:
             with collector.operation(model="child"):

@@ -218,13 +218,17 @@ def test_texts_that_no_database_stores_are_cleaned(store: str) -> None:
 
 def test_whatever_is_said_of_an_operation_the_app_goes_on(store: str) -> None:
     collector = LlmOperationCollector()
-    for value in (None, 5, math.nan, b"\xff", MagicMock(), Unprintable(), circular(), {1: 2}, 10**5000, object):
-        with collector.session(metadata={"value": value}).operation(extras={"value": value}) as op:
+    odd: list[Any] = [None, 5, math.nan, b"\xff", MagicMock(), Unprintable(), circular(), {1: 2}, 10**5000, object]
+    for value in odd:
+        with (
+            collector.session(metadata={"value": value}),
+            collector.session(metadata=value).operation(extras=value) as op,
+        ):
             op.message("user", value)
             op.record(value)
-            op.usage(input_tokens=value, cost=value)  # type: ignore[arg-type]
+            op.usage(input_tokens=value, cost=value)
             op.extra(value=value)
-            op.fail(value)  # type: ignore[arg-type]
+            op.fail(value)
 
     assert deliver().set_aside == 0
     assert len(stored(store, "llm_operations")) == 10

@@ -280,7 +280,14 @@ def test_a_forked_child_gets_an_engine_of_its_own(store_url: str) -> None:
     assert len(stored(store_url, "llm_operations")) == 3
 
 
-@pytest.mark.parametrize("statement", ["import llmops_ingest", "from llmops_ingest import Loader, AsyncLoader"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import llmops_ingest",
+        "from llmops_ingest import Loader, AsyncLoader",
+        "from llmops_ingest import LlmOperationCollector, AsyncLlmOperationCollector",
+    ],
+)
 def test_importing_the_package_imports_nothing_heavy(statement: str) -> None:
     heavy = {
         "dbt", "polars", "pyarrow", "duckdb", "alembic", "pandas", "numpy", "llmops_analysis", "click", "rich",

@@ -5,6 +5,7 @@ import random
 import time
 import uuid
 
+from collecting import fork
 from llmops_ingest.new_ids import new_id
 
 
@@ -31,7 +32,7 @@ def test_ids_differ_and_the_apps_own_seed_does_not_matter() -> None:
 def test_a_forked_child_makes_ids_of_its_own() -> None:
     new_id()
     reading, writing = os.pipe()
-    child = os.fork()
+    child = fork()
     if child == 0:
         os.write(writing, "\n".join(new_id()[14:] for _ in range(20)).encode())
         os._exit(0)

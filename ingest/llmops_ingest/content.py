@@ -17,7 +17,7 @@ Capture = bool | Callable[[str], str | None]
 # An image or a sound in a message: kept is what it was and how large, not its megabytes.
 _DATA_URL = re.compile(r"(data:[\w.+-]+/[\w.+-]+(?:;[\w=.+-]+)*;base64,)([A-Za-z0-9+/=_-]{64,})")
 # The same where a client takes it as a field of its own: `"data": "iVBO…"`.
-_DATA_FIELD = re.compile(r'("(?:data|b64_json|image_url|file_data)":\s?")([A-Za-z0-9+/=_-]{256,})(?=")')
+_DATA_FIELD = re.compile(r'("(?:data|b64_json|file_data)":\s?")([A-Za-z0-9+/=_-]{256,})(?=")')
 _LEAST_DATA = 64
 # Keys as providers hand them out; what stands behind a word for a secret; the password in a URL.
 _KEYS = re.compile(r"\b(?:(?:sk|pk|rk|gsk|xai|ghp|hf|r8|pplx)[-_]|AIza|AKIA)[A-Za-z0-9_-]{16,}")
@@ -37,8 +37,8 @@ def captured(content: Any, capture: Capture) -> str | None:
         return None
     try:
         text = content if isinstance(content, str) else _as_text(content)
-        if len(text) > _LEAST_DATA:
-            text = _without_data(text)
+        if len(text) > _LEAST_DATA and ";base64," in text:
+            text = _DATA_URL.sub(_size, text)
         return text if capture is True else capture(text)
     except Exception as error:  # noqa: BLE001 - better no text than one that would have been redacted
         note("a message was recorded without its text, which could not be redacted", error)
@@ -80,13 +80,7 @@ def _masked(value: Any) -> Any:
 def _as_text(content: Any) -> str:
     if isinstance(content, bytes | bytearray):
         return bytes(content).decode(errors="replace")
-    return encoded(content).decode()
-
-
-def _without_data(text: str) -> str:
-    if ";base64," in text:
-        text = _DATA_URL.sub(_size, text)
-    return _DATA_FIELD.sub(_size, text) if '"data"' in text or '"b64_json"' in text or '_data"' in text else text
+    return _DATA_FIELD.sub(_size, encoded(content).decode())
 
 
 def _size(match: re.Match[str]) -> str:

@@ -192,5 +192,6 @@ class RecordedSession:
         if action_id is not None:
             fields["action_id"] = action_id
         if extras is not None:
-            fields["extras"] = without_secrets(extras)
+            facts = without_secrets(extras)
+            fields["extras"] = facts if isinstance(facts, dict) else {"extras": facts}
         return RecordedOperation(self._sink, self._capture, fields)

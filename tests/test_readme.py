@@ -13,7 +13,7 @@ REPOSITORY = Path(__file__).parent.parent
 README = (REPOSITORY / "README.md").read_text()
 
 
-def answer(*, stream: bool = False, **_: object) -> object:
+def answer(_asked: object, *, stream: bool = False, **_options: object) -> object:
     """Answer as the client of OpenAI does, without asking anybody."""
     usage = SimpleNamespace(prompt_tokens=1_200, completion_tokens=180)
     if not stream:

@@ -105,11 +105,11 @@ class _Collector:
         known = {name: value for name, value in facts.items() if value is not None}
         identifier = session_id or new_id()
         record: dict[str, Any] = {"session_id": identifier, **known}
-        if session_id is None:
+        if not session_id:
             record["created_at"] = dt.datetime.now(dt.UTC)
         if metadata is not None:
             record["metadata"] = without_secrets(metadata)
-        if session_id is None or metadata is not None:
+        if not session_id or metadata is not None:
             self._take(record | {"operations": []})
         return RecordedSession(self._take, self._capture, identifier, known)
 

@@ -21,7 +21,7 @@ def note(what: str, error: Exception) -> None:
             cause = what
         count = _counts[cause] = _counts.get(cause, 0) + 1
         if str(count).strip("0") == "1":
-            logger.warning("%s; %d times until now", cause, count)
+            logger.warning("%s; count until now: %d", cause, count)
 
 
 def counts() -> dict[str, int]:

@@ -27,29 +27,31 @@ ROWS_AT_ONCE = 500_000
 # So many days are named in one query: SQLite takes no condition of a thousand terms.
 _DAYS_AT_ONCE = 100
 
-# The day of `loaded_at` and the milliseconds since its midnight. Whole milliseconds, as every database cuts them off
-# alike and the sum over 10^11 rows a day still fits 64 bits.
+# The day of `loaded_at`, by which rows are grouped, and the sum of the milliseconds since its midnight. Whole
+# milliseconds, as every database cuts them off alike and the sum over 10^11 rows a day still fits 64 bits.
 _MYSQL = (
     "CAST(loaded_at AS date)",
-    "HOUR(loaded_at) * 3600000 + MINUTE(loaded_at) * 60000"
-    " + SECOND(loaded_at) * 1000 + MICROSECOND(loaded_at) DIV 1000",
+    "sum(HOUR(loaded_at) * 3600000 + MINUTE(loaded_at) * 60000"
+    " + SECOND(loaded_at) * 1000 + MICROSECOND(loaded_at) DIV 1000)",
 )
 _DAY_AND_MILLISECONDS = {
     "sqlite": (
         "substr(loaded_at, 1, 10)",
-        "substr(loaded_at, 12, 2) * 3600000 + substr(loaded_at, 15, 2) * 60000"
-        " + substr(loaded_at, 18, 2) * 1000 + substr(loaded_at, 21, 3)",
+        "sum(substr(loaded_at, 12, 2) * 3600000 + substr(loaded_at, 15, 2) * 60000"
+        " + substr(loaded_at, 18, 2) * 1000 + substr(loaded_at, 21, 3))",
     ),
     "postgresql": (
         "CAST(loaded_at AT TIME ZONE 'UTC' AS date)",
-        "CAST(EXTRACT(EPOCH FROM CAST(loaded_at AT TIME ZONE 'UTC' AS time)) * 1000000 AS bigint) / 1000",
+        "sum(CAST(EXTRACT(EPOCH FROM CAST(loaded_at AT TIME ZONE 'UTC' AS time)) * 1000000 AS bigint) / 1000)",
     ),
     "mysql": _MYSQL,
     "mariadb": _MYSQL,
     "duckdb": (
-        # Arithmetic, not AT TIME ZONE: DuckDB's calendar library takes fourteen times as long.
+        # Arithmetic, not AT TIME ZONE: DuckDB's calendar library takes fourteen times as long. And midnight is taken
+        # off once a day, not once a row, which takes thrice as long.
         "CAST(make_timestamp(epoch_us(loaded_at)) AS date)",
-        "epoch_us(loaded_at) // 1000 - epoch_us(CAST(make_timestamp(epoch_us(loaded_at)) AS date)) // 1000",
+        "sum(epoch_us(loaded_at) // 1000)"
+        " - count(*) * (epoch_us(CAST(make_timestamp(epoch_us(loaded_at)) AS date)) // 1000)",
     ),
 }
 
@@ -134,7 +136,7 @@ def _days(table: sa.Table, backend: str) -> sa.Select[Any]:
     columns: list[sa.ColumnElement[Any]] = [
         sa.literal_column(day, sa.Date).label("day"),
         sa.func.count(type_=sa.BigInteger).label("n"),
-        sa.cast(sa.func.sum(sa.literal_column(milliseconds, sa.BigInteger)), sa.BigInteger).label("milliseconds"),
+        sa.cast(sa.literal_column(milliseconds, sa.BigInteger), sa.BigInteger).label("milliseconds"),
     ]
     return sa.select(*columns).select_from(table).group_by(sa.literal_column(day, sa.Date))
 
@@ -142,5 +144,5 @@ def _days(table: sa.Table, backend: str) -> sa.Select[Any]:
 def _sql(source: str) -> str:
     """Return the same as `_days` for a relation in DuckDB."""
     day, milliseconds = _DAY_AND_MILLISECONDS["duckdb"]
-    facts = f"count(*) AS n, CAST(sum({milliseconds}) AS bigint) AS milliseconds"
+    facts = f"count(*) AS n, CAST({milliseconds} AS bigint) AS milliseconds"
     return f"SELECT {day} AS day, {facts} FROM {source} GROUP BY 1"

@@ -1,4 +1,6 @@
 {# The rows of a day in fct_daily_cost add up to its operations: counts, tokens and cost, exactly. #}
+{%- set days = days_to_check() %}
+
 with operations as (
 
     select
@@ -13,6 +15,7 @@ with operations as (
         sum(reasoning_tokens) as reasoning_tokens,
         sum(cost_usd) as cost_usd
     from {{ ref('fct_llm_operations') }}
+    where {{ falls_on(days) }}
     group by operation_date
 
 ),
@@ -31,6 +34,7 @@ daily as (
         sum(reasoning_tokens) as reasoning_tokens,
         sum(cost_usd) as cost_usd
     from {{ ref('fct_daily_cost') }}
+    where {{ falls_on(days) }}
     group by operation_date
 
 )

@@ -1,4 +1,6 @@
 {# The rows of a day in fct_daily_latency count its operations and failures and span its latencies. #}
+{%- set days = days_to_check() %}
+
 with operations as (
 
     select
@@ -10,6 +12,7 @@ with operations as (
         min(latency_ms) as min_latency_ms,
         max(latency_ms) as max_latency_ms
     from {{ ref('fct_llm_operations') }}
+    where {{ falls_on(days) }}
     group by operation_date
 
 ),
@@ -25,6 +28,7 @@ daily as (
         min(min_latency_ms) as min_latency_ms,
         max(max_latency_ms) as max_latency_ms
     from {{ ref('fct_daily_latency') }}
+    where {{ falls_on(days) }}
     group by operation_date
 
 )

@@ -1,15 +1,27 @@
-{# Every day of the mart was built from the rows that the raw tables hold now; no raw day is missing or left over. #}
+{#
+    Every day to check of the mart was built from the rows that the raw tables held when the build began; none is missing or
+    left over.
+#}
 {{ config(severity = lag_severity()) }}
+{%- set days = days_to_check() %}
 
 with raw_days as (
 
     select * from {{ ref('int_operation_days') }}
+    where {{ falls_on(days) }}
+
+),
+
+operations as (
+
+    select * from {{ ref('fct_llm_operations') }}
+    where {{ falls_on(days) }}
 
 ),
 
 mart_days as (
 
-    {{ day_fingerprints(ref('fct_llm_operations')) }}
+    {{ day_fingerprints('operations') }}
 
 )
 

@@ -2,6 +2,8 @@
     The operations of a day add up to the same in the mart as in the raw table, to the token and the trillionth of a
     dollar. Days that changed in the raw table since they were built are the matter of assert_no_day_lags_behind_raw.
 #}
+{%- set days = days_to_check() %}
+
 with raw_operations as (
 
     select
@@ -26,6 +28,7 @@ raw_days as (
         sum(time_to_first_token_ms) as time_to_first_token_ms,
         sum({{ to_usd('cost') }}) as cost_usd
     from raw_operations
+    where {{ falls_on(days, instant = '"timestamp"') }}
     group by operation_date
 
 ),
@@ -45,6 +48,7 @@ mart_days as (
         sum(time_to_first_token_ms) as time_to_first_token_ms,
         sum(cost_usd) as cost_usd
     from {{ ref('fct_llm_operations') }}
+    where {{ falls_on(days) }}
     group by operation_date
 
 )

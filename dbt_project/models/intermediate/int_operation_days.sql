@@ -1,3 +1,7 @@
+{{ config(materialized = 'table') }}
+
+{%- set before = load_relation(this) if execute and not should_full_refresh() else none %}
+
 with operations as (
 
     select * from {{ ref('stg_llm_ops__operations') }}
@@ -25,6 +29,34 @@ days as (
 
     {{ day_fingerprints('versions') }}
 
+),
+
+before as (
+
+    {% if before is not none and before.is_table -%}
+        select * from {{ this }}
+    {%- else -%}
+        select
+            operation_date,
+            day_fingerprint,
+            false as is_checked
+        from days
+        where false
+    {%- endif %}
+
+),
+
+final as (
+
+    select
+        coalesce(days.operation_date, before.operation_date) as operation_date,
+        days.day_fingerprint,
+        coalesce(days.day_fingerprint = before.day_fingerprint and before.is_checked, false) as is_checked
+    from days
+    full outer join before on days.operation_date = before.operation_date
+    -- A day that is gone stays until the marts have been seen to have lost it as well.
+    where days.operation_date is not null or before.day_fingerprint is not null or not before.is_checked
+
 )
 
-select * from days
+select * from final

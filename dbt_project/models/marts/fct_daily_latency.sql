@@ -1,19 +1,17 @@
 {{
     config(
         materialized = 'incremental',
-        incremental_strategy = 'append',
-        on_schema_change = 'fail',
-        pre_hook = "{{ delete_changed_days(
-            upstream = day_fingerprints(ref('fct_llm_operations')),
-            built = 'select distinct operation_date, day_fingerprint from ' ~ this
-        ) }}"
+        incremental_strategy = 'whole_days',
+        on_schema_change = 'fail'
     )
 }}
+
+{%- set days = days_to_rebuild(built = 'select distinct operation_date, day_fingerprint from ' ~ this) %}
 
 with operations as (
 
     select * from {{ ref('fct_llm_operations') }}
-    {{ where_day_is_missing() }}
+    where {{ falls_on(days) }}
 
 ),
 

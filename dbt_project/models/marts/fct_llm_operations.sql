@@ -1,20 +1,18 @@
 {{
     config(
         materialized = 'incremental',
-        incremental_strategy = 'append',
+        incremental_strategy = 'whole_days',
         on_schema_change = 'fail',
-        pre_hook = "{{ delete_changed_days(
-            upstream = 'select operation_date, day_fingerprint from ' ~ ref('int_operation_days'),
-            built = day_fingerprints(this)
-        ) }}",
         indexes = row_store_indexes(['operation_date', 'session_id'])
     )
 }}
 
+{%- set days = days_to_rebuild(built = day_fingerprints(this)) %}
+
 with operations as (
 
     select * from {{ ref('stg_llm_ops__operations') }}
-    {{ where_day_is_missing() }}
+    where {{ falls_on(days, instant = 'started_at_instant') }}
 
 ),
 

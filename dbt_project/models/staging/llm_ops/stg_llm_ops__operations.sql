@@ -30,6 +30,7 @@ renamed as (
         {{ business_date(to_utc('"timestamp"')) }} as operation_date,
 
         {{ to_utc('"timestamp"') }} as started_at,
+        timestamp as started_at_instant,
         {{ to_utc('loaded_at') }} as loaded_at
 
     from source

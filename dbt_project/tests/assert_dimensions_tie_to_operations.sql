@@ -1,11 +1,14 @@
-{# Every operation is counted in exactly one session and one model, with its tokens and cost in the session's totals. #}
+{#
+    Every operation is counted in exactly one session and one model, with its tokens and cost in the session's totals. The
+    days of fct_daily_cost stand for the operations, which they are tested to add up to.
+#}
 with operations as (
 
     select
-        count(*) as operation_count,
+        sum(operation_count) as operation_count,
         sum(total_tokens) as total_tokens,
         sum(cost_usd) as cost_usd
-    from {{ ref('fct_llm_operations') }}
+    from {{ ref('fct_daily_cost') }}
 
 ),
 

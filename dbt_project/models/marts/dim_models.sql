@@ -1,6 +1,6 @@
-with operations as (
+with days as (
 
-    select * from {{ ref('fct_llm_operations') }}
+    select * from {{ ref('fct_daily_cost') }}
 
 ),
 
@@ -10,12 +10,12 @@ models as (
         provider,
         model,
 
-        count(*) as operation_count,
+        cast(sum(operation_count) as bigint) as operation_count,
 
-        min(started_at) as first_used_at,
-        max(started_at) as last_used_at
+        min(first_operation_at) as first_used_at,
+        max(last_operation_at) as last_used_at
 
-    from operations
+    from days
     group by provider, model
 
 ),

@@ -4,9 +4,9 @@ with sessions as (
 
 ),
 
-operations as (
+days as (
 
-    select * from {{ ref('fct_llm_operations') }}
+    select * from {{ ref('fct_daily_sessions') }}
 
 ),
 
@@ -15,21 +15,21 @@ totals as (
     select
         session_id,
 
-        min(started_at) as first_operation_at,
-        max(started_at) as last_operation_at,
+        min(first_operation_at) as first_operation_at,
+        max(last_operation_at) as last_operation_at,
 
-        count(*) as operation_count,
-        count(case when is_error then 1 end) as error_count,
-        count(*) - count(cost_usd) as unpriced_operation_count,
+        cast(sum(operation_count) as bigint) as operation_count,
+        cast(sum(error_count) as bigint) as error_count,
+        cast(sum(unpriced_operation_count) as bigint) as unpriced_operation_count,
 
         cast(sum(input_tokens) as bigint) as input_tokens,
         cast(sum(output_tokens) as bigint) as output_tokens,
         cast(sum(total_tokens) as bigint) as total_tokens,
-        cast(sum(latency_ms) as bigint) as total_latency_ms,
+        cast(sum(total_latency_ms) as bigint) as total_latency_ms,
 
         cast(sum(cost_usd) as numeric(38, 12)) as cost_usd
 
-    from operations
+    from days
     group by session_id
 
 ),

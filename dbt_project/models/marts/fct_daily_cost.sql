@@ -42,7 +42,10 @@ grouped as (
         cast(sum(reasoning_tokens) as bigint) as reasoning_tokens,
         cast(sum(case when is_priced then total_tokens end) as bigint) as priced_tokens,
 
-        cast(sum(cost_usd) as numeric(38, 12)) as cost_usd
+        cast(sum(cost_usd) as numeric(38, 12)) as cost_usd,
+
+        min(started_at) as first_operation_at,
+        max(started_at) as last_operation_at
 
     from operations
     group by operation_date, workspace, agent_id, provider, model, operation_type

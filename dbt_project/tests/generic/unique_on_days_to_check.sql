@@ -1,19 +1,18 @@
 {#
-    Fails for every value of the days to check that occurs more than once, on whatever days: as long as all values were
-    unique before, the new ones being so among all of them proves that all are.
+    Fails for every value of the days to check (of `column_name`, or of several `columns` together) that occurs more than
+    once, on whatever days: as long as all values were unique before, the new ones being so among all proves that all are.
 #}
-{% test unique_on_days_to_check(model, column_name) %}
+{% test unique_on_days_to_check(model, column_name=none, columns=none) %}
 
 {%- set days = days_to_check() %}
+{%- set key = (columns or [column_name]) | join(', ') %}
 
-select {{ column_name }}
+select {{ key }}
 from {{ model }}
-where
-    {{ column_name }} is not null
-    {%- if days is not none %}
-    and {{ column_name }} in (select {{ column_name }} from {{ model }} where {{ falls_on(days) }})
-    {%- endif %}
-group by {{ column_name }}
+{%- if days is not none %}
+where ({{ key }}) in (select {{ key }} from {{ model }} where {{ falls_on(days) }})
+{%- endif %}
+group by {{ key }}
 having count(*) > 1
 
 {% endtest %}

@@ -1,0 +1,304 @@
+"""Incremental builds: they cost what changed, and yet all marts and tests say what a full refresh would."""
+
+import contextlib
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pytest
+import sqlalchemy as sa
+from polars.testing import assert_frame_equal
+
+from conftest import LEAKING_NAMES, LEAKING_PREFIXES, REPOSITORY
+from llmops_analysis import polars_from_db
+from llmops_ingest import Loader, engines, schema, settings, tables
+from llmops_ingest.cli import dbt_environment
+from records import START, identifier, operation
+
+DAILY = ["fct_daily_cost", "fct_daily_latency", "fct_daily_sessions"]
+MARTS = ["dim_models", "dim_sessions", *DAILY, "fct_llm_operations"]
+NUMBERS = range(60)
+
+
+class Team:
+    """A team with a copy of the dbt project, a raw store and marts, who run plain dbt."""
+
+    def __init__(self, project: Path, store: str) -> None:
+        self.project, self.store, self.warehouse = project, store, project.parent / "llmops.duckdb"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        clean = {k: v for k, v in os.environ.items() if k not in LEAKING_NAMES and not k.startswith(LEAKING_PREFIXES)}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("CONNECTION_STRING", self.store)
+            patch.setenv("LLMOPS_WAREHOUSE", str(self.warehouse))
+            return clean | {"DO_NOT_TRACK": "1"} | dbt_environment(mask=False)
+
+    def dbt(self, *arguments: str) -> str:
+        """Run dbt; return what it printed if it failed, else nothing."""
+        command = [str(Path(sys.executable).with_name("dbt")), "--quiet", *arguments]
+        done = subprocess.run(
+            command, cwd=self.project, env=self.variables, capture_output=True, text=True, check=False, timeout=300
+        )
+        return done.stdout + done.stderr if done.returncode else ""
+
+    def build(self, *arguments: str) -> str:
+        return self.dbt("build", "--exclude-resource-type", "unit_test", *arguments)
+
+    @contextlib.contextmanager
+    def with_model(self, file: str, old: str, new: str) -> Iterator[None]:
+        """Have another text in a model of the project for a while."""
+        path = self.project / "dbt_project" / "models" / file
+        before = path.read_text()
+        assert before.count(old) == 1
+        path.write_text(before.replace(old, new))
+        try:
+            yield
+        finally:
+            path.write_text(before)
+
+    def marts(self) -> dict[str, pl.DataFrame]:
+        """Return the rows of all marts, in an order of their own."""
+        where: dict[str, Any] = {"connection_string": self.store} if self.is_live else {"warehouse": self.warehouse}
+        frames = {mart: polars_from_db(mart, **where) for mart in MARTS}
+        return {mart: frame.sort(frame.columns) for mart, frame in frames.items()}
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the marts are in the raw store itself."""
+        return self.store.startswith("postgres")
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        if self.is_live:
+            with engines.engine_for(settings.sync_url(self.store)).connect() as reader:
+                return [tuple(row) for row in reader.exec_driver_sql(query)]
+        with duckdb.connect(str(self.warehouse), read_only=True) as connection:
+            return connection.execute(query).fetchall()
+
+    def tamper(self, statement: str) -> None:
+        with duckdb.connect(str(self.warehouse)) as connection:
+            connection.execute(statement)
+
+    def days_to_check(self) -> list[str]:
+        query = "SELECT CAST(operation_date AS VARCHAR) FROM marts_staging.int_operation_days WHERE NOT is_checked"
+        return sorted(day for (day,) in self.rows(query))
+
+    def load(self, *records: dict[str, Any]) -> None:
+        Loader(self.store).load(records, on_conflict="update")
+
+    def in_store(self, *statements: sa.Executable) -> None:
+        with engines.engine_for(settings.sync_url(self.store)).begin() as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+
+def on_day(number: int, day: int, **fields: Any) -> dict[str, Any]:
+    """Return an operation of the day, counted from the first one."""
+    return operation(number, timestamp=START.replace(day=1 + day), **fields)
+
+
+def fill_in(team: Team, session: str, workspace: str) -> None:
+    row = {"session_id": session, "workspace": workspace}
+    Loader(team.store).load([row], table="llm_sessions", on_conflict="update")
+
+
+def assert_same(ours: dict[str, pl.DataFrame], theirs: dict[str, pl.DataFrame]) -> None:
+    for mart in MARTS:
+        assert_frame_equal(ours[mart], theirs[mart], rel_tol=1e-12, abs_tol=0)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the dbt project, one for all tests, so that dbt need not parse it each time."""
+    project = tmp_path_factory.mktemp("team") / "project"
+    shutil.copytree(REPOSITORY / "dbt_project", project / "dbt_project")
+    for name in ("dbt_project.yml", "profiles.yml"):
+        shutil.copyfile(REPOSITORY / name, project / name)
+    return project
+
+
+@pytest.fixture(scope="module")
+def first_build(project: Path) -> Path:
+    """A folder with a store of three days and their marts, built and tested."""
+    folder = project.parent
+    team = Team(project, f"sqlite:///{folder / 'raw.sqlite'}")
+    team.load(*(on_day(number, number % 3) for number in range(12)))
+    assert team.build() == ""
+    kept = folder / "kept"
+    kept.mkdir()
+    for path in (folder / "raw.sqlite", team.warehouse):
+        shutil.copyfile(path, kept / path.name)
+    return kept
+
+
+@pytest.fixture
+def team(first_build: Path, project: Path) -> Team:
+    """The team after the first build."""
+    engines._engines.clear()  # the store behind the same URL is another file now
+    for path in project.parent.glob("raw.sqlite*"):
+        path.unlink()
+    for path in first_build.iterdir():
+        shutil.copyfile(path, project.parent / path.name)
+    return Team(project, f"sqlite:///{project.parent / 'raw.sqlite'}")
+
+
+# ---- what is rebuilt
+
+
+def test_only_days_that_changed_are_rebuilt_and_checked(team: Team) -> None:
+    assert team.days_to_check() == []
+    # What a build does not look at: two old days, the fingerprint of one of which stays what it was.
+    team.tamper("UPDATE marts.fct_llm_operations SET input_tokens = -1 WHERE operation_date = '2025-03-01'")
+    team.tamper("DELETE FROM marts.fct_llm_operations WHERE operation_date = '2025-03-02'")
+    team.load(on_day(50, 3))
+
+    assert team.dbt("run") == ""
+
+    assert team.days_to_check() == ["2025-03-04"]
+    days = "SELECT operation_date::text, count(*), min(input_tokens) FROM marts.fct_llm_operations GROUP BY 1"
+    assert sorted(team.rows(days)) == [
+        ("2025-03-01", 4, -1), ("2025-03-02", 4, 101), ("2025-03-03", 4, 102), ("2025-03-04", 1, 150),
+    ]  # fmt: skip
+    assert team.dbt("test", "--exclude-resource-type", "unit_test") == ""
+    assert team.days_to_check() == []
+    assert team.build("--full-refresh") == ""
+    assert min(team.rows(days)) == ("2025-03-01", 4, 100)
+
+
+def test_a_session_that_is_filled_in_later_rebuilds_the_days_of_its_operations(team: Team) -> None:
+    before = team.marts()["fct_llm_operations"]
+    assert before["workspace"].null_count() == before.height
+    fill_in(team, identifier("session 1"), "late")
+
+    assert team.dbt("run") == ""
+
+    after = team.marts()
+    assert after["fct_llm_operations"].filter(workspace="late").height == 2
+    assert after["fct_daily_cost"].filter(workspace="late")["operation_count"].sum() == 2
+    assert team.days_to_check() == ["2025-03-02", "2025-03-03"]
+
+
+def test_days_that_are_gone_are_gone_from_all_marts(team: Team) -> None:
+    table = tables.llm_operations
+    team.in_store(table.delete().where(table.c.timestamp < START.replace(day=2)))
+    assert team.build() == ""
+    assert {str(frame["operation_date"].min()) for frame in list(team.marts().values())[2:]} == {"2025-03-02"}
+
+    team.in_store(table.delete())
+    assert team.build() == ""
+
+    assert [frame.height for mart, frame in team.marts().items() if mart != "dim_sessions"] == [0, 0, 0, 0, 0]
+    team.load(on_day(1, 0))
+    assert team.build() == ""
+    assert [frame.height for mart, frame in team.marts().items() if mart != "dim_sessions"] == [1, 1, 1, 1, 1]
+
+
+def test_what_an_interrupted_or_partial_build_left_out_is_caught_up_with(team: Team) -> None:
+    team.load(on_day(50, 3), on_day(0, 1))
+    with team.with_model("marts/fct_daily_cost.sql", "with operations as", "with mistyped as"):
+        assert "fct_daily_cost" in team.build()
+    team.load(on_day(51, 4), on_day(0, 0))
+    assert team.dbt("run", "--select", "int_operation_days", "fct_daily_latency") == ""
+    assert team.dbt("run", "--select", "fct_llm_operations", "dim_models") == ""
+
+    assert team.build() == ""
+
+    incremental = team.marts()
+    assert team.days_to_check() == []
+    assert team.build("--full-refresh") == ""
+    assert_same(incremental, team.marts())
+
+
+def test_another_reporting_zone_moves_operations_to_its_days(team: Team) -> None:
+    team.load(*(operation(20 + hour, timestamp=START.replace(hour=hour)) for hour in range(24)))
+    assert team.dbt("run") == ""
+
+    zone = ["--vars", "{reporting_timezone: Asia/Kolkata}"]
+    assert team.build(*zone) == ""
+
+    incremental = team.marts()
+    assert incremental["fct_daily_cost"].group_by("operation_date").agg(pl.col("operation_count").sum()).sort(
+        "operation_date"
+    )["operation_count"].to_list() == [4 + 19, 4 + 5, 4]
+    assert team.build("--full-refresh", *zone) == ""
+    assert_same(incremental, team.marts())
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "postgres"])
+def test_incremental_builds_make_what_a_full_refresh_makes(
+    engine: str, project: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    store = f"sqlite:///{tmp_path / 'raw.sqlite'}" if engine == "duckdb" else request.getfixturevalue("postgres_url")
+    team = Team(project, store)
+    team.warehouse.unlink(missing_ok=True)
+    schema.ensure_schema(store)
+    chosen = random.Random(7)
+    for _ in range(4):
+        for _ in range(12):
+            change_something(team, chosen)
+        assert team.dbt("run") == ""
+    assert 0 < len(team.days_to_check()) <= 8
+    assert team.build() == ""
+    assert team.days_to_check() == []
+
+    incremental = team.marts()
+    assert team.build("--full-refresh") == ""
+    assert_same(incremental, team.marts())
+    assert incremental["fct_daily_cost"].height > 5
+
+
+def change_something(team: Team, chosen: random.Random) -> None:
+    """Load an operation, correct one, move it to another day or session, delete a day or a session, or fill one in."""
+    number, day, session = chosen.choice(NUMBERS), chosen.randrange(8), identifier(f"session {chosen.randrange(6)}")
+    kind = chosen.choice(["load", "load", "load", "correct", "move", "delete", "delete a day", "fill in"])
+    table = tables.llm_operations
+    if kind in ("load", "move"):
+        team.load(on_day(number, day, session_id=session, model=chosen.choice("abc"), cost=chosen.random()))
+    elif kind == "correct":
+        team.load(on_day(number, number % 8, cost=chosen.choice([None, 0.25]), status=chosen.choice(["ok", "error"])))
+    elif kind == "delete":
+        team.in_store(table.delete().where(table.c.operation_id == identifier(f"operation {number}")))
+    elif kind == "delete a day":
+        start, end = (START.replace(day=1 + day + more, hour=0) for more in (0, 1))
+        team.in_store(table.delete().where(table.c.timestamp >= start, table.c.timestamp < end))
+    else:
+        fill_in(team, session, chosen.choice("vw"))
+
+
+# ---- what is checked
+
+
+def fails(test: str, printed: str) -> bool:
+    return f"Failure in test {test} " in printed
+
+
+def test_an_id_of_a_new_day_that_an_old_day_has_fails_until_it_is_gone(team: Team) -> None:
+    """Days are checked again until a build passes, also if nothing is new and if not all of it was selected."""
+    team.load(on_day(50, 3))
+    twice = f"case when operation_id = '{identifier('operation 50')}' then '{identifier('operation 0')}' else"
+    twice = f"        {twice} operation_id end as operation_id,\n"
+    unique = "unique_on_days_to_check_fct_llm_operations_operation_id"
+
+    with team.with_model("staging/llm_ops/stg_llm_ops__operations.sql", "        operation_id,\n", twice):
+        assert fails(unique, team.build())
+        assert fails(unique, team.build())
+        assert team.dbt("test", "--select", "assert_operations_tie_to_raw") == ""
+        assert team.days_to_check() == ["2025-03-04"]
+
+    assert team.build("--full-refresh") == ""
+    assert team.days_to_check() == []
+
+
+def test_a_full_refresh_checks_days_that_have_not_changed(team: Team) -> None:
+    """As when the project was changed, which incremental builds do not notice."""
+    one_more = "        latency_ms + 1 as latency_ms,\n"
+    with team.with_model("marts/fct_llm_operations.sql", "        latency_ms,\n", one_more):
+        assert team.build() == ""
+        assert fails("assert_operations_tie_to_raw", team.build("--full-refresh"))

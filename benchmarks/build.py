@@ -1,7 +1,8 @@
 """Measure building the marts on DuckDB, in full and after one new day: `python -m benchmarks.build`.
 
-A year of synthetic operations is generated in a raw store, a DuckDB file; then plain `dbt build`, tests and replication
-included, runs four times: the first build, a full refresh, the build after one more day has come, one with nothing new.
+A year of synthetic operations is generated in a raw store, a DuckDB file; then `dbt build`, replication and data tests
+included, runs as in `llmops build` four times: the first build, a full refresh, the build after one more day has come,
+one with nothing new.
 Token counts are drawn from a production trace where it is there (`../shared/data/azure_llm_inference_2023_conv.csv`),
 else from log-normal distributions of about its median and spread; latencies, models and costs are made up and are
 results of nothing. What dbt takes to start and parse is measured on its own and stands apart from the builds.
@@ -27,7 +28,9 @@ from llmops_ingest.schema import ensure_schema
 DAYS = 365
 OPERATIONS_PER_SESSION = 20
 TRACE = measuring.REPOSITORY.parent / "shared" / "data" / "azure_llm_inference_2023_conv.csv"
-KINDS = {"models": "model", "data tests": "test", "unit tests": "unit_test"}
+KINDS = {"models": "model", "data tests": "test"}
+DBT_BUILD = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", "--quiet", "build"]
+DBT_BUILD += ["--exclude-resource-type", "unit_test"]
 # Nodes that take less are summed up.
 SHOWN_SECONDS = 0.5
 
@@ -123,7 +126,7 @@ class Warehouse:
         }
         started = time.perf_counter()
         done = subprocess.run(
-            [sys.executable, "-c", "from dbt.cli.main import cli; cli()", "--quiet", "build", *arguments],
+            [*DBT_BUILD, *arguments],
             cwd=measuring.REPOSITORY, env={**os.environ, **variables}, capture_output=True, text=True, check=False,
         )  # fmt: skip
         seconds = time.perf_counter() - started
@@ -134,8 +137,29 @@ class Warehouse:
         return Build(seconds, {node["unique_id"]: node["execution_time"] for node in results})
 
 
-def measure(rows: int) -> tuple[list[list[str]], list[list[str]]]:
-    """Return the rows of the table of builds, and those of the table of what each node takes."""
+@dataclass(frozen=True)
+class Measured:
+    """The builds over one number of operations, and what dbt takes to start, which is not part of what they cost."""
+
+    rows: int
+    start_up: float
+    first: Build
+    full: Build
+    new_day: Build
+    nothing_new: Build
+
+    @property
+    def builds(self) -> list[Build]:
+        """Return all builds, in the order of the columns."""
+        return [self.first, self.full, self.new_day, self.nothing_new]
+
+    def cost(self, build: Build) -> float:
+        """Return the seconds of a build without those of starting."""
+        return build.seconds - self.start_up
+
+
+def measure(rows: int) -> Measured:
+    """Build a warehouse of so many operations in all ways."""
     with measuring.scratch_directory() as directory:
         warehouse = Warehouse(directory, rows)
         warehouse.add_days(0, DAYS)
@@ -144,33 +168,45 @@ def measure(rows: int) -> tuple[list[list[str]], list[list[str]]]:
         first = warehouse.dbt_build()
         full = warehouse.dbt_build("--full-refresh")
         warehouse.add_days(DAYS, DAYS + 1)
-        new_day = warehouse.dbt_build()
-        nothing_new = warehouse.dbt_build()
-    return by_part(rows, start_up, [first, full, new_day, nothing_new]), by_node(rows, full, new_day)
+        return Measured(rows, start_up, first, full, warehouse.dbt_build(), warehouse.dbt_build())
 
 
-def by_part(rows: int, start_up: float, builds: Sequence[Build]) -> list[list[str]]:
-    """Return a line for each part of a build; the share is that of the third build in the second."""
-    parts = {label: [build.of_kind(kind) for build in builds] for label, kind in KINDS.items()}
-    whole = [build.seconds - start_up for build in builds]
+def by_part(measured: Measured) -> list[list[str]]:
+    """Return a line for each part of a build; the shares are those of one new day in the first and the full build."""
+    parts = {label: [build.of_kind(kind) for build in measured.builds] for label, kind in KINDS.items()}
     parts["replication, and dbt between nodes"] = [
-        seconds - sum(build.nodes.values()) for seconds, build in zip(whole, builds, strict=True)
+        measured.cost(build) - sum(build.of_kind(kind) for kind in KINDS.values()) for build in measured.builds
     ]
-    parts["all but start-up"] = whole
+    parts["all but start-up"] = [measured.cost(build) for build in measured.builds]
+    rows = f"{measured.rows:,}"
     lines = [
-        [f"{rows:,}", label, *(f"{value:.1f} s" for value in seconds), f"{seconds[2] / max(seconds[1], 0.001):.2f}"]
+        [rows, label, *(f"{value:.1f} s" for value in seconds), *(_share(seconds[2], whole) for whole in seconds[:2])]
         for label, seconds in parts.items()
     ]
-    return [*lines, [f"{rows:,}", "start-up", *[f"{start_up:.1f} s"] * len(builds), ""]]
+    return [*lines, [rows, "start-up", *[f"{measured.start_up:.1f} s"] * len(measured.builds), "", ""]]
 
 
-def by_node(rows: int, full: Build, new_day: Build) -> list[list[str]]:
+def growth(least: Measured, most: Measured) -> str:
+    """Return how much dearer one new day is among the most operations than among the least."""
+    ratio = most.cost(most.new_day) / least.cost(least.new_day)
+    return f"One new day at {most.rows:,} operations costs {ratio:.2f} times what it costs at {least.rows:,}."
+
+
+def _share(part: float, whole: float) -> str:
+    return f"{part / max(whole, 0.001):.2f}"
+
+
+def by_node(measured: Measured) -> list[list[str]]:
     """Return a line for each node that takes long, the longest first, and one for all others."""
+    full, new_day = measured.full, measured.new_day
     pairs = sorted(((full.nodes[name], new_day.nodes[name], name) for name in full.nodes), reverse=True)
     long = [pair for pair in pairs if max(pair[:2]) >= SHOWN_SECONDS]
     short = [pair for pair in pairs if pair not in long]
     rest = (sum(pair[0] for pair in short), sum(pair[1] for pair in short), f"{len(short)} others")
-    return [[f"{rows:,}", _short(name), f"{first:.1f} s", f"{second:.1f} s"] for first, second, name in [*long, rest]]
+    return [
+        [f"{measured.rows:,}", _short(name), f"{first:.1f} s", f"{second:.1f} s"]
+        for first, second, name in [*long, rest]
+    ]
 
 
 def _short(unique_id: str) -> str:
@@ -186,11 +222,13 @@ def main(given: Sequence[str] | None = None) -> None:
         "--rows", type=int, nargs="+", default=usual, help="operations in a year (default: %(default)s)"
     )
     options = parser.parse_args(given)
-    parts, nodes = zip(*(measure(rows) for rows in options.rows), strict=True)
-    builds = ("first build", "full refresh", "one new day", "nothing new")
-    print(measuring.table(["operations", "part", *builds, "new day / full"], [line for part in parts for line in part]))
+    measured = [measure(rows) for rows in sorted(options.rows)]
+    columns = ["first build", "full refresh", "one new day", "nothing new", "new day / first", "new day / full"]
+    print(measuring.table(["operations", "part", *columns], [line for one in measured for line in by_part(one)]))
+    if len(measured) > 1:
+        print(f"\n{growth(measured[0], measured[-1])}")
     print(f"\n{measuring.machine()}. One run each.\n")
-    lines = [line for part in nodes for line in part]
+    lines = [line for one in measured for line in by_node(one)]
     print(measuring.table(["operations", "node", "full refresh", "one new day"], lines))
 
 

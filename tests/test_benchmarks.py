@@ -20,10 +20,12 @@ def test_a_year_and_a_new_day_are_generated_and_built(tmp_path: Path) -> None:
     warehouse.add_days(0, build.DAYS)
     warehouse.add_days(build.DAYS, build.DAYS + 1)
 
-    done = warehouse.dbt_build("--select", "+int_operation_days", "--exclude-resource-type", "unit_test", "test")
+    done = warehouse.dbt_build("--select", "+int_operation_days", "--exclude", "test_type:data")
 
     assert "model.llmops_warehouse.int_operation_days" in done.nodes
-    assert build.by_node(8000, done, done)[-1][1].endswith("others")
-    models, *_, whole, start_up = build.by_part(8000, 1.0, [done] * 4)
+    measured = build.Measured(8000, 1.0, done, done, done, done)
+    assert build.by_node(measured)[-1][1].endswith("others")
+    models, *_, whole, start_up = build.by_part(measured)
     assert [line[1] for line in (models, whole, start_up)] == ["models", "all but start-up", "start-up"]
-    assert (models[-1], whole[-1]) == ("1.00", "1.00")
+    assert models[-2:] == whole[-2:] == ["1.00", "1.00"]
+    assert build.growth(measured, measured).endswith("costs 1.00 times what it costs at 8,000.")

@@ -86,9 +86,9 @@ def show(
         case "parquet":
             frame.write_parquet(written)
     if path is not None:
-        path.write_bytes(written.getbuffer())
+        path.write_bytes(written.getvalue())
     else:
-        rest = written.getbuffer()
+        rest = memoryview(written.getvalue())
         while rest:  # unbuffered (PYTHONUNBUFFERED), a write may take less than all
             rest = rest[sys.stdout.buffer.write(rest) :]
 

@@ -3,11 +3,14 @@
 Knows bytes, not files. The payload is JSON and so holds no line break; the checksum (CRC-32) covers the payload.
 """
 
+import re
 import zlib
 from dataclasses import dataclass, field
 
 # "%08x %08x ": checksum and length in hexadecimal digits.
 _HEADER = 18
+# Where one may begin; of those that overlap, each.
+_BEGINNING = re.compile(rb"(?=[0-9a-f]{8} [0-9a-f]{8} )")
 
 
 @dataclass(slots=True)
@@ -28,7 +31,8 @@ def scan(data: bytes, *, ended: bool) -> Scan:
     """Take the lines apart.
 
     Unless the journal has `ended`, a last line that is not whole is left alone: it may still be being written. After
-    damage the next line is looked for at the next line break.
+    damage the next line is looked for at the next line break, and before it: a line that was cut short (the disk was
+    full, the process ended) may have no break of its own.
     """
     found = Scan()
     position, size = 0, len(data)
@@ -44,11 +48,22 @@ def scan(data: bytes, *, ended: bool) -> Scan:
         end = data.find(b"\n", position)
         if end < 0 and not ended:
             break
-        end = size if end < 0 else end + 1
+        end = _next_line(data, position, size if end < 0 else end)
         found.damaged.append(data[position:end])
         position = end
     found.consumed = min(position, size)
     return found
+
+
+def _next_line(data: bytes, position: int, line_break: int) -> int:
+    """Return where the next line begins after a damaged piece: behind the line break, or before it with a sound one."""
+    for candidate in _BEGINNING.finditer(data, position + 1, line_break):
+        start = candidate.start()
+        # Its length first: checksums of whatever looks like a beginning could take for ever.
+        length = int(data[start + 9 : start + _HEADER - 1], 16)
+        if start + _HEADER + length == line_break and _end_of_line(data, start) is not None:
+            return start
+    return min(line_break + 1, len(data))
 
 
 def _end_of_line(data: bytes, position: int) -> int | None:

@@ -4,8 +4,10 @@ One thread for each destination and process, asleep unless records were handed o
 imports no database driver.
 """
 
+import _thread
 import atexit
 import logging
+import math
 import os
 import subprocess
 import sys
@@ -17,7 +19,6 @@ from llmops_ingest.delivery.state import State, read_state
 from llmops_ingest.delivery.wake import ring
 from llmops_ingest.journal import places, trimming
 from llmops_ingest.journal.appending import Journal
-from llmops_ingest.journal.cursor import read_cursor
 
 logger = logging.getLogger("llmops_ingest")
 
@@ -30,6 +31,13 @@ START_AGAIN_S = 5.0
 _POLL_S = 0.005
 
 
+class _Writer(subprocess.Popen[bytes]):
+    """The process of a writer. It outlives the app, and that is nothing to warn of."""
+
+    def __del__(self) -> None:
+        pass
+
+
 class Courier:
     """Takes the lines of one process to one destination."""
 
@@ -37,7 +45,10 @@ class Courier:
         self._connection_string = connection_string
         self._destination = destination
         # A relative path in the URL means this one, wherever the app goes later.
-        self._directory = os.getcwd()
+        try:
+            self._directory = os.getcwd()
+        except FileNotFoundError:  # deleted: then no relative path can be meant
+            self._directory = os.path.sep
         self.begin()
 
     def begin(self) -> None:
@@ -46,9 +57,9 @@ class Courier:
         self.is_over_bound = False
         self._news = threading.Event()
         self._has_rung = False
-        self._thread: threading.Thread | None = None
+        self._runs = False
         self._starting = threading.Lock()
-        self._writer: subprocess.Popen[bytes] | None = None
+        self._writer: _Writer | None = None
         self._started_at = -START_AGAIN_S
         self._logged: dict[str, int] = {}
 
@@ -56,72 +67,77 @@ class Courier:
         """Put a line into the journal and see to its delivery. Never waits, never raises."""
         self.journal.append(line)
         if not self._has_rung:
-            self._has_rung = True
-            if self._thread is None:
-                self._start()
-            self._news.set()
+            self._has_rung = self._runs or self._start()
+            if self._has_rung:  # only then: a signal handler that interrupts `set` must not come here
+                self._news.set()
 
     def state(self) -> State:
         """Return what the writer says of itself."""
         return read_state(self._destination)
 
     def is_delivered(self) -> bool:
-        """Tell whether all that was handed over is in the database or set aside."""
-        folder = self.journal.folder
-        if self.journal.held:
+        """Tell whether all that was handed over is in the database or set aside. Never raises."""
+        try:
+            return self.journal.is_delivered()
+        except OSError as error:
+            self.journal.problem = error
             return False
-        return folder is None or not folder.exists() or read_cursor(folder) >= self.journal.end()
 
     def begin_flush(self) -> None:
-        """Hurry the writer."""
-        self.journal.settle()
-        self._call_writer()
+        """Hurry the writer. Never raises."""
+        try:
+            self.journal.settle()
+            self._call_writer()
+        except Exception as error:  # noqa: BLE001 - it must not reach the app
+            self._log(f"{type(error).__name__}: {error}")
 
     def flush(self, timeout: float) -> bool:
         """Wait until all that was handed over is delivered, at most so many seconds; tell whether it is."""
         deadline = time.monotonic() + timeout
-        looked_at = -LOOK_AFTER_S
+        looked_at = -math.inf
         while not self.is_delivered():
             now = time.monotonic()
-            if now > deadline:
-                return False
             if now - looked_at > LOOK_AFTER_S:
                 looked_at = now
                 self.begin_flush()
+            if now >= deadline:
+                return False
             time.sleep(_POLL_S)
         return True
 
-    def _start(self) -> None:
+    def _start(self) -> bool:
+        """Start the thread; tell whether it was done, by this call or another."""
         if not self._starting.acquire(blocking=False):  # another thread, or the code that a signal interrupted, does
-            return
+            return True
         try:
-            if self._thread is None:
-                thread = threading.Thread(target=self._run, name="llmops-courier", daemon=True)
-                thread.start()
-                self._thread = thread
-        except RuntimeError:  # the interpreter is ending: the records are on disk, the next collector goes on
-            pass
+            if not self._runs:
+                # Not by `threading`, whose locks may be held by the code that a signal interrupted.
+                _thread.start_new_thread(self._run, ())
+                self._runs = True
+        except RuntimeError:  # no more threads now, or the interpreter is ending: what is handed over next tries again
+            return False
         finally:
             self._starting.release()
+        return True
 
     def _run(self) -> None:
         while True:
             self._news.wait()
-            while True:
+            is_done = False
+            while not is_done:
                 time.sleep(GATHER_S)
                 self._news.clear()
                 # Whoever hands over a record from here on rings again; what came before is there for the writer to see.
                 self._has_rung = False
                 try:
                     self._attend()
+                    is_done = self.is_delivered() and not self._logged
                 except Exception as error:  # noqa: BLE001 - nothing that happens here may end the thread
-                    self._log(f"{type(error).__name__}: {error}", 1)
-                if self.is_delivered() and not self._logged:
-                    break
-                self._news.wait(LOOK_AFTER_S)
+                    self._log(f"{type(error).__name__}: {error}")
+                if not is_done:
+                    self._news.wait(LOOK_AFTER_S)
 
     def _attend(self) -> None:
-        self.journal.renew_if_removed()
         self.journal.settle()
         self._call_writer()
         self.is_over_bound = trimming.size(self._destination) > trimming.bound()
@@ -129,21 +145,21 @@ class Courier:
         if self.journal.problem is not None:
             problems[f"the journal in {self._destination} cannot be written: {self.journal.problem}"] = 1
         for problem, count in problems.items():
-            if problem not in self._logged:
-                self._log(problem, count)
-            self._logged[problem] = count
+            self._log(problem, count)
         if self._logged and not problems:
             for problem, count in self._logged.items():
                 logger.warning("records are delivered again; %d times it was: %s", count, problem)
             self._logged.clear()
 
-    def _log(self, problem: str, count: int) -> None:
-        logger.warning("records wait in %s: %s", self._destination, problem)
+    def _log(self, problem: str, count: int = 1) -> None:
+        """Log a problem when it is new; how often it was is logged when it is over."""
+        if problem not in self._logged:
+            logger.warning("records wait in %s: %s", self._destination, problem)
         self._logged[problem] = count
 
     def _call_writer(self) -> None:
         """Wake the destination's writer, or start one."""
-        if self.journal.folder is None or ring(self._destination) or not self._starting.acquire(blocking=False):
+        if not self.journal.is_begun or ring(self._destination) or not self._starting.acquire(blocking=False):
             return
         try:
             is_starting = self._writer is not None and self._writer.poll() is None
@@ -153,13 +169,13 @@ class Courier:
         finally:
             self._starting.release()
 
-    def _start_writer(self) -> subprocess.Popen[bytes]:
+    def _start_writer(self) -> _Writer:
         variables = {
             "CONNECTION_STRING": self._connection_string,
             # What the app can import, the writer can.
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         }
-        return subprocess.Popen(
+        return _Writer(
             [_python(), "-P", "-m", "llmops_ingest.delivery.writer", str(self._destination)],
             cwd=self._directory,
             env={**os.environ, **variables},
@@ -216,6 +232,8 @@ def flush_at_exit() -> None:
     deadline = time.monotonic() + seconds
     for courier in couriers():
         courier.flush(max(0.0, deadline - time.monotonic()))
+        if courier.journal.held:
+            logger.error("%d records are lost: the disk took nothing until the end", courier.journal.held)
 
 
 atexit.register(flush_at_exit)

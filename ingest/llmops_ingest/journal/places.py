@@ -65,8 +65,16 @@ class Lock:
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self._key = (os.getpid(), path)
+        self._path = path
         self._descriptor = descriptor
         _held.add(self._key)
+
+    def is_removed(self) -> bool:
+        """Tell whether the file is not where it was: then another process may hold a lock of the same name."""
+        try:
+            return not os.path.samestat(self._path.stat(), os.fstat(self._descriptor))
+        except FileNotFoundError:
+            return True
 
     def release(self) -> None:
         """Give the lock back."""

@@ -45,7 +45,8 @@ def undelivered(destination: Path, max_bytes: int) -> Iterator[list[Stretch]]:
 def delivered(stretches: Sequence[Stretch]) -> None:
     """Move the cursors on behind what is in the database now, and delete the segments that lie before them."""
     for stretch in stretches:
-        write_cursor(stretch.journal, stretch.end)
+        with contextlib.suppress(FileNotFoundError):  # somebody has deleted the journal
+            write_cursor(stretch.journal, stretch.end)
         for path in places.segments(stretch.journal):
             if segment_number(path) < stretch.end.segment:
                 path.unlink(missing_ok=True)
@@ -98,11 +99,17 @@ def _stretches(journal: Path) -> Iterator[Stretch]:
             if number < cursor.segment:
                 continue
             offset = cursor.offset if number == cursor.segment else 0
-            with path.open("rb") as file:
-                file.seek(offset)
-                data = file.read()
+            try:
+                with path.open("rb") as file:
+                    file.seek(offset)
+                    data = file.read()
+            except FileNotFoundError:  # somebody has deleted the journal
+                return
             ended = is_dead or following is not None
             found = scan(data, ended=ended)
+            if not is_dead and found.damaged and not data.endswith(b"\n") and data.endswith(found.damaged[-1]):
+                # A thread was overtaken while it wrote this line, and writes it again behind (`Journal.append`).
+                found.damaged.pop()
             end = Point(number, offset + found.consumed)
             if following is not None:
                 end = Point(segment_number(following), 0)

@@ -72,7 +72,7 @@ def trim(destination: Path, max_bytes: int, chosen: Policy) -> Trimmed:
     excess = size(destination) - max_bytes
     if excess <= 0 or chosen is Policy.NEWEST:
         return trimmed
-    complete = [path for journal in places.journals(destination) for path in places.segments(journal)[:-1]]
+    complete = [path for journal in places.journals(destination) for path in _complete(journal)]
     # The names of journals begin with the time they were begun, those of segments count up.
     for path in sorted(complete, key=lambda path: (path.stat().st_mtime_ns, path)):
         before = path.stat().st_size
@@ -84,13 +84,18 @@ def trim(destination: Path, max_bytes: int, chosen: Policy) -> Trimmed:
 
 
 def without_messages(payload: bytes) -> bytes:
-    """Return the record without its messages; the same bytes if it has none."""
+    """Return the record, and the operations in it, without their messages; the same bytes if there are none."""
     if b'"messages"' not in payload:
         return payload
     record = json.loads(payload)
-    if record.pop("messages", None) is None:
-        return payload
-    return json.dumps(record, separators=(",", ":")).encode()
+    nested = record.get("operations") or []
+    found = [fields.pop("messages", None) for fields in (record, *nested) if isinstance(fields, dict)]
+    return json.dumps(record, separators=(",", ":")).encode() if any(found) else payload
+
+
+def _complete(journal: Path) -> list[Path]:
+    """Return the segments to which nothing is added any more: those before the last that is visible."""
+    return [path for path in places.segments(journal) if path.suffix == ".log"][:-1]
 
 
 def _strip(path: Path, trimmed: Trimmed) -> int:
@@ -104,7 +109,11 @@ def _strip(path: Path, trimmed: Trimmed) -> int:
     if not changed:
         return path.stat().st_size
     smaller = path.with_suffix(".tmp")
-    smaller.write_bytes(b"".join(map(encode, bare)))
+    try:
+        smaller.write_bytes(b"".join(map(encode, bare)))
+    except OSError:
+        smaller.unlink(missing_ok=True)
+        raise
     # The cursor first: should the process end here, records come twice rather than never.
     _rewind(path)
     smaller.replace(path)
@@ -119,9 +128,10 @@ def _drop(path: Path, trimmed: Trimmed) -> int:
 
 
 def _waiting(path: Path) -> Scan:
-    cursor = read_cursor(path.parent)
-    offset = cursor.offset if segment_number(path) == cursor.segment else 0
-    return scan(path.read_bytes()[offset:], ended=True)
+    cursor, number = read_cursor(path.parent), segment_number(path)
+    if number < cursor.segment:  # delivered, only not deleted yet
+        return Scan()
+    return scan(path.read_bytes()[cursor.offset if number == cursor.segment else 0 :], ended=True)
 
 
 def _rewind(path: Path) -> None:

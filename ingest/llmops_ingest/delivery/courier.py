@@ -62,6 +62,7 @@ class Courier:
         self._writer: _Writer | None = None
         self._started_at = -START_AGAIN_S
         self._logged: dict[str, int] = {}
+        self._lost: int | None = None  # None until it is known what was lost before this process
 
     def hand_over(self, line: bytes) -> None:
         """Put a line into the journal and see to its delivery. Never waits, never raises."""
@@ -141,7 +142,15 @@ class Courier:
         self.journal.settle()
         self._call_writer()
         self.is_over_bound = trimming.size(self._destination) > trimming.bound()
-        problems = dict(self.state().problems)
+        state = self.state()
+        problems = dict(state.problems)
+        if self.is_over_bound:
+            problems["the journals are full, new texts or records give way"] = 1
+        # What is gone is gone, so it is no problem that could be over: it is told as it grows.
+        lost = self.journal.lost + state.dropped_records + state.dropped_contents
+        if self._lost is not None and lost > self._lost:
+            logger.error("%d more records were lost or dropped, or their texts were", lost - self._lost)
+        self._lost = lost
         if self.journal.problem is not None:
             problems[f"the journal in {self._destination} cannot be written: {self.journal.problem}"] = 1
         for problem, count in problems.items():

@@ -76,6 +76,7 @@ class Journal:
         self._held_bytes = 0
         self._changing = threading.RLock()
         self._is_changing = False
+        self._is_settling = False
 
     @property
     def held(self) -> int:
@@ -110,30 +111,40 @@ class Journal:
         self._hold(line)
 
     def settle(self) -> None:
-        """Try to put on disk what waits in memory."""
+        """Try to put on disk what waits in memory. A signal handler that interrupts just this leaves it to it."""
         self._renew_if_removed()
         with self._changing:
+            if self._is_settling:
+                return
+            self._is_settling = True
             try:
-                if self._segment is not None:
-                    self._segment.show()
-                while self._held:
-                    segment = self._segment
-                    if segment is None or self._room < 0:
-                        segment = self._next_segment()
-                    if segment is None:
-                        return
-                    line = self._held[0]
-                    if segment.write(line) != len(line):
-                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                    self._room -= len(line)
-                    self._held_bytes -= len(line)
-                    self._held.popleft()
+                self._write_held()
+                self.problem = None
             except OSError as error:
                 self.problem = error
-                if self._segment is not None and os.fstat(self._segment.fileno()).st_size:
+            finally:
+                self._is_settling = False
+
+    def _write_held(self) -> None:
+        if self._segment is not None:
+            self._segment.show()
+        while self._held:
+            segment = self._segment
+            if segment is None or self._room < 0:
+                segment = self._next_segment()
+            if segment is None:
+                raise self.problem or OSError(errno.EIO, os.strerror(errno.EIO))
+            line = self._held[0]
+            try:
+                if segment.write(line) != len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            except OSError:
+                if os.fstat(segment.fileno()).st_size:
                     self._room = -1  # on to the next one: this one can then be deleted, which makes room
-                return
-            self.problem = None
+                raise
+            self._room -= len(line)
+            self._held_bytes -= len(line)
+            self._held.popleft()
 
     def is_delivered(self) -> bool:
         """Tell whether all that was appended until now is in the database or set aside."""

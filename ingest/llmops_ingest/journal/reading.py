@@ -5,6 +5,7 @@ For the one process that holds the destination's lock. Reads and deletes; it add
 
 import contextlib
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ from pathlib import Path
 from llmops_ingest.journal import places
 from llmops_ingest.journal.cursor import Point, read_cursor, write_cursor
 from llmops_ingest.journal.lines import scan
+
+# A process makes the folder of its journal in milliseconds; one that is this old is of a process that died in it.
+UNFINISHED_S = 86_400.0
 
 
 @dataclass(slots=True)
@@ -53,7 +57,11 @@ def delivered(stretches: Sequence[Stretch]) -> None:
 
 
 def clear_away(destination: Path) -> None:
-    """Remove the journals of dead processes that hold nothing any more."""
+    """Remove the journals of dead processes that hold nothing any more, and those that were never finished."""
+    for unfinished in destination.glob(".*"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - unfinished.stat().st_mtime > UNFINISHED_S:
+                shutil.rmtree(unfinished, ignore_errors=True)
     for journal in places.journals(destination):
         with dead(journal) as is_dead:
             if is_dead and waiting_bytes(journal) == 0:

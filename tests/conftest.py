@@ -13,7 +13,6 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
 
 import hypothesis
 import psutil  # type: ignore[import-untyped]
@@ -155,21 +154,15 @@ def shared_data() -> Path:
     """Folder of the recorded provider exchanges, which lies beside the repository and is not part of it."""
     folder = REPOSITORY.parent / "shared" / "data"
     if not folder.is_dir():
-        _unavailable(f"the recorded inputs are not beside the repository (looked for {folder})")
+        servers.unavailable(f"the recorded inputs are not beside the repository (looked for {folder})")
     return folder
 
 
 def _server_url(name: str, config: pytest.Config) -> URL:
     reason = servers.missing(name)
     if reason:
-        _unavailable(reason)
+        servers.unavailable(reason)
     return servers.server_url(name, config.stash[_run_directory])
-
-
-def _unavailable(reason: str) -> NoReturn:
-    if os.environ.get("CI"):
-        pytest.fail(f"{reason}; in CI no test may be skipped", pytrace=False)
-    pytest.skip(reason)
 
 
 def _new_name() -> str:

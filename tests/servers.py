@@ -57,6 +57,15 @@ def missing(name: str) -> str | None:
     return None
 
 
+def unavailable(reason: str) -> NoReturn:
+    """Skip the test that asks, with the reason; in CI, where nothing may go untested, fail it."""
+    import pytest  # not needed by the processes that keep servers
+
+    if os.environ.get("CI"):
+        pytest.fail(f"{reason}; in CI no test may be skipped", pytrace=False)
+    pytest.skip(reason)
+
+
 def server_url(name: str, run_directory: Path) -> URL:
     """Return the administrator's URL of this run's server `name` ("postgresql" or "mariadb"), started if need be.
 

@@ -61,6 +61,7 @@ class Chaos:
     def start(self, url: str, code: str, **variables: str) -> subprocess.Popen[str]:
         """Start an app: the code, behind the names of `sending`; it may print `ready()` and wait to be `told()`."""
         given = {"CONNECTION_STRING": url, "CHAOS_NOTES": str(self._notes), "LLMOPS_EXIT_TIMEOUT": "60"}
+        given["PYTHONWARNINGS"] = "error::ResourceWarning"  # files and processes that are left to the garbage collector
         with (self.directory / "errors").open("a") as errors:
             app = subprocess.Popen(
                 [sys.executable, "-c", _PRELUDE + code],

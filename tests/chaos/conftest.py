@@ -28,7 +28,7 @@ def chaos(tmp_path: Path) -> Iterator[Chaos]:
 def own_postgres_server() -> Iterator[OwnPostgres]:
     """A PostgreSQL of the module's own."""
     if reason := servers.missing("postgresql"):
-        pytest.skip(reason)
+        servers.unavailable(reason)
     directory = Path(tempfile.mkdtemp(prefix="llmops-chaos-"))
     directory.chmod(0o711)  # when root runs the tests, the server runs as somebody else
     (directory / "server").mkdir()

@@ -107,15 +107,15 @@ class Courier:
         return True
 
     def _start(self) -> bool:
-        """Start the thread; tell whether it was done, by this call or another."""
+        """Start the thread; tell whether it runs. If not, what is handed over next tries again."""
         if not self._starting.acquire(blocking=False):  # another thread, or the code that a signal interrupted, does
-            return True
+            return False
         try:
             if not self._runs:
                 # Not by `threading`, whose locks may be held by the code that a signal interrupted.
                 _thread.start_new_thread(self._run, ())
                 self._runs = True
-        except RuntimeError:  # no more threads now, or the interpreter is ending: what is handed over next tries again
+        except RuntimeError:  # no more threads, or the interpreter is ending
             return False
         finally:
             self._starting.release()

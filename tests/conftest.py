@@ -141,12 +141,9 @@ def store_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def own_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Give the test's collectors journals and counts of their own, and end the processes that deliver from them."""
+def own_journal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the test's collectors counts of their own; a journal of its own every test has."""
     monkeypatch.setattr(mishaps, "_counts", {})
-    monkeypatch.setenv("LLMOPS_JOURNAL", str(tmp_path / "journal"))
-    yield
-    collecting.end_deliveries()
 
 
 @pytest.fixture

@@ -77,13 +77,13 @@ def test_flush_delivers_what_a_living_app_holds_and_leaves_its_journal(llmops: L
 
 
 def test_flush_names_the_file_of_what_cannot_be_delivered_and_fails(llmops: Llmops, sqlite_url: str) -> None:
-    leave(sqlite_url, operation(1), operation(2, input_tokens=-1), operation(3))
+    leave(sqlite_url, operation(1), operation(2, timestamp="yesterday"), operation(3))
     result = llmops("flush")
     path = places.destination(sqlite_url) / "set_aside.jsonl"
     assert result.exit_code == 1
     assert "2 records delivered" in result.stdout
     assert result.stderr == f"Error: 1 could not be delivered and were set aside: {path}\n"
-    assert "input_tokens" in path.read_text()
+    assert "timestamp" in path.read_text()
     assert len(stored(sqlite_url, "llm_operations")) == 2
 
 
@@ -113,7 +113,7 @@ def test_flush_waits_for_the_writer_that_is_at_work_and_says_what_still_waits(ll
 
 def test_status_says_what_waits_and_what_was_delivered_and_set_aside(llmops: Llmops, sqlite_url: str) -> None:
     assert "journal" not in llmops("status").stdout
-    journal = leave(sqlite_url, operation(1), operation(2, input_tokens=-1))
+    journal = leave(sqlite_url, operation(1), operation(2, timestamp="yesterday"))
     size = sum(path.stat().st_size for path in places.segments(journal))
     destination = places.destination(sqlite_url)
     assert f"journal       {destination}\n  {size:,} bytes wait; 0 records delivered\n" in llmops("status").stdout

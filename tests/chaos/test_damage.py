@@ -137,8 +137,8 @@ def test_records_that_are_wrong_in_themselves_are_set_aside_with_the_reason(chao
         """
 with LlmOperationCollector() as collector:
     send(collector, 0)
-    collector.record(operation(1, input_tokens=-5))
-    collector.record({"neither": "one", "nor": "the other"})
+    collector.record(operation(1, timestamp="yesterday"))
+    collector.record(operation(3, timestamp="soon"))
     send(collector, 2)
 """,
     )

@@ -9,6 +9,8 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
+from llmops_ingest import LlmOperationCollector
+from llmops_ingest.errors import ConfigurationError
 from llmops_ingest.journal import appending, places, reading, trimming
 from llmops_ingest.journal.appending import Journal
 from llmops_ingest.journal.lines import encode, scan
@@ -176,3 +178,9 @@ def test_texts_give_way_in_nested_operations_too() -> None:
     assert trimming.without_messages(session) == b'{"session_id":"s","operations":[{"operation_id":"o"}]}'
     bare = b'{"operation_id":"o","error_message":"no \\"messages\\""}'
     assert trimming.without_messages(bare) is bare
+
+
+def test_a_bound_that_is_no_number_is_refused_before_anything_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLMOPS_JOURNAL_BYTES", "1 GB")
+    with pytest.raises(ConfigurationError, match="LLMOPS_JOURNAL_BYTES must be a whole number, not '1 GB'"):
+        LlmOperationCollector()

@@ -19,7 +19,7 @@ from llmops_ingest.encoding import encoded
 from llmops_ingest.errors import ConfigurationError
 from llmops_ingest.finishing import drop_texts, finished
 from llmops_ingest.journal.lines import encode
-from llmops_ingest.journal.trimming import Policy, policy
+from llmops_ingest.journal.trimming import Policy, bound, policy
 from llmops_ingest.mishaps import note
 from llmops_ingest.new_ids import new_id
 from llmops_ingest.recording import RecordedOperation, RecordedSession
@@ -85,6 +85,7 @@ class _Collector:
         self._keeps_metrics = unsampled == "metrics"
         self._workspace = workspace or os.environ.get("WORKSPACE") or None
         self._full_policy = policy()
+        bound()  # the writer, whom nobody sees, would be the first to find that it is none
         self._recorded = self._unsampled = self._refused = self._unreadable = self._contents_dropped = 0
 
     _names = addresses.SYNC_NAMES

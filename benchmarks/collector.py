@@ -117,24 +117,36 @@ def microseconds(times: Sequence[int]) -> list[str]:
     return [f"{ordered[min(len(ordered) - 1, int(len(ordered) * q))] / 1000:,.1f} µs" for q in (0.5, 0.99, 0.999)]
 
 
-def compare(name: str, aicore: URL, own: URL, operations: int, directory: Path) -> list[list[str]]:
-    """Return the lines of one database: AiCore's, and ours with its ratios."""
+def compare(name: str, aicore: URL, own: URL, options: argparse.Namespace, directory: Path) -> list[list[str]]:
+    """Return the lines of one database: AiCore's, and ours with its ratios. All runs take turns."""
     variables = environment_of(aicore) | {"OBSERVABILITY_DISABLE_JSON": "true"}
-    theirs = run([ENVIRONMENT / "bin" / "python", "-c", AICORE, str(operations // 20)], variables, directory)
-    their_rate = len(theirs["times"]) / theirs["seconds"]
-    their_median = statistics.median(theirs["times"])
-    lines = [[f"{name}, AiCore", *microseconds(theirs["times"]), "", f"{their_rate:,.0f}", ""]]
     environment = {"CONNECTION_STRING": own.render_as_string(hide_password=False)}
-    for mode in ("sync", "async"):
-        for pause in (0.0, PAUSE_S):
-            count = operations if not pause else operations // 10
-            done = ours(mode, count, pause, environment, directory)
-            ratio = their_median / statistics.median(done["times"])
-            rate = count / done["seconds"]
-            sustained = ["", ""] if pause else [f"{rate:,.0f}", f"{rate / their_rate:.0f}x"]
-            label = f"{name}, {mode}{', paced' if pause else ''}"
-            lines.append([label, *microseconds(done["times"]), f"{ratio:,.0f}x", *sustained])
+    ways = [(mode, pause) for mode in ("sync", "async") for pause in (0.0, PAUSE_S)]
+    theirs: list[dict[str, Any]] = []
+    runs: dict[tuple[str, float], list[dict[str, Any]]] = {way: [] for way in ways}
+    for _ in range(options.repetitions):
+        command = [ENVIRONMENT / "bin" / "python", "-c", AICORE, str(options.operations // 100)]
+        theirs.append(run(command, variables, directory))
+        for mode, pause in ways:
+            count = options.operations // 20 if pause else options.operations
+            runs[mode, pause].append(ours(mode, count, pause, environment, directory))
+    lines = [[f"{name}, AiCore", *microseconds(pooled(theirs)), "", f"{rate(theirs):,.0f}", ""]]
+    for (mode, pause), done in runs.items():
+        ratio = statistics.median(pooled(theirs)) / statistics.median(pooled(done))
+        sustained = ["", ""] if pause else [f"{rate(done):,.0f}", f"{rate(done) / rate(theirs):.0f}x"]
+        label = f"{name}, {mode}{', paced' if pause else ''}"
+        lines.append([label, *microseconds(pooled(done)), f"{ratio:,.0f}x", *sustained])
     return lines
+
+
+def pooled(runs: Sequence[dict[str, Any]]) -> list[int]:
+    """Return the nanoseconds of all operations of all runs."""
+    return [nanoseconds for run in runs for nanoseconds in run["times"]]
+
+
+def rate(runs: Sequence[dict[str, Any]]) -> float:
+    """Return the median of the operations a second."""
+    return float(statistics.median(len(run["times"]) / run["seconds"] for run in runs))
 
 
 def together(operations: int, directory: Path) -> str:
@@ -190,7 +202,8 @@ def _build(variables: Mapping[str, str], directory: Path, count: list[int], done
 def main(given: list[str] | None = None) -> None:
     """Compare, and print the tables."""
     parser = argparse.ArgumentParser(description="the collector against AiCore's")
-    parser.add_argument("--operations", type=int, default=20_000, help="to record each time (default: %(default)s)")
+    parser.add_argument("--operations", type=int, default=100_000, help="to record each time (default: %(default)s)")
+    parser.add_argument("--repetitions", type=int, default=3, help="runs of each way (default: %(default)s)")
     parser.add_argument("--mode", choices=["sync", "async"], help=argparse.SUPPRESS)
     parser.add_argument("--pause", type=float, default=0.0, help=argparse.SUPPRESS)
     options = parser.parse_args(given)
@@ -213,8 +226,8 @@ def main(given: list[str] | None = None) -> None:
                 "PostgreSQL": [server, server],
             }
             for name, (aicore, own) in urls.items():
-                lines += compare(name, aicore, own, options.operations, directory)
-        at_once = together(5 * options.operations, directory)
+                lines += compare(name, aicore, own, options, directory)
+        at_once = together(options.operations, directory)
         variables = {"CONNECTION_STRING": f"sqlite:///{directory}/idle.sqlite", "LLMOPS_JOURNAL": f"{directory}/idle"}
         idle = run([sys.executable, measuring.REPOSITORY / "benchmarks" / "idle.py"], variables, directory)
     headings = ["recording", "p50", "p99", "p99.9", "p50 against AiCore", "operations/s", "against AiCore"]
@@ -225,7 +238,10 @@ def main(given: list[str] | None = None) -> None:
         f"{idle['mb']:.1f} MiB more than a bare interpreter; the one writer of all apps used "
         f"{idle['writer_share']:.4%} and has {idle['writer_mb']:.0f} MiB."
     )
-    print(f"\n{measuring.machine()}. {options.operations:,} operations (paced: a tenth, AiCore: a twentieth of them).")
+    print(
+        f"\n{measuring.machine()}. {options.operations:,} operations a run (paced: a twentieth, AiCore: a hundredth), "
+        f"{options.repetitions} runs of each in turn."
+    )
 
 
 if __name__ == "__main__":

@@ -23,6 +23,10 @@ _LARGEST_BITS = 14_000
 def encoded(value: Any) -> bytes:
     """Return the value as JSON without line breaks. Numbers that are not finite become null."""
     try:
+        return orjson.dumps(value, default=_simpler)
+    except (TypeError, ValueError, RecursionError):
+        pass
+    try:  # keys that are no texts, which nearly no record has: looking for them takes half as long again
         return orjson.dumps(value, default=_simpler, option=orjson.OPT_NON_STR_KEYS)
     except (TypeError, ValueError, RecursionError):
         # Lone surrogates, integers beyond 64 bits, objects that contain themselves.

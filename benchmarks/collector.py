@@ -125,7 +125,7 @@ def compare(name: str, aicore: URL, own: URL, options: argparse.Namespace, direc
     theirs: list[dict[str, Any]] = []
     runs: dict[tuple[str, float], list[dict[str, Any]]] = {way: [] for way in ways}
     for _ in range(options.repetitions):
-        command = [ENVIRONMENT / "bin" / "python", "-c", AICORE, str(options.operations // 100)]
+        command: list[str | Path] = [ENVIRONMENT / "bin" / "python", "-c", AICORE, str(options.operations // 100)]
         theirs.append(run(command, variables, directory))
         for mode, pause in ways:
             count = options.operations // 20 if pause else options.operations

@@ -10,6 +10,8 @@ import time
 
 _COUNTER_DIGITS = 7
 _COUNTS = 16**_COUNTER_DIGITS
+_tail: str
+_count: "itertools.count[int]"
 
 
 def _begin() -> None:

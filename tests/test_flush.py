@@ -76,6 +76,19 @@ def test_flush_delivers_what_a_living_app_holds_and_leaves_its_journal(llmops: L
     assert len(stored(sqlite_url, "llm_operations")) == 2
 
 
+def test_journals_of_a_newer_package_are_left_to_its_own_writer(llmops: Llmops, sqlite_url: str) -> None:
+    journal = leave(sqlite_url, operation(1))
+    newer = journal.rename(journal.with_suffix(f".{places.FORMAT + 1}"))
+    leave(sqlite_url, operation(2))
+
+    assert llmops("flush").stdout.startswith("1 records delivered")
+    command = [sys.executable, "-m", "llmops_ingest.delivery.writer", str(newer.parent)]
+    assert subprocess.run(command, check=False, timeout=20).returncode == 0  # at once: it leaves its place to that one
+
+    assert newer.exists()
+    assert [row["operation_id"] for row in stored(sqlite_url, "llm_operations")] == [operation(2)["operation_id"]]
+
+
 def test_flush_names_the_file_of_what_cannot_be_delivered_and_fails(llmops: Llmops, sqlite_url: str) -> None:
     leave(sqlite_url, operation(1), operation(2, timestamp="yesterday"), operation(3))
     result = llmops("flush")

@@ -29,7 +29,7 @@ def main() -> None:
     """Deliver until there is nothing to do."""
     destination = Path(sys.argv[1])
     lock = places.take_lock(destination / places.WRITER_LOCK)
-    if lock is None:  # another does it already
+    if lock is None or places.has_newer(destination):  # another does it already, or a newer one is to
         return
     bell = Bell(destination)
     state = read_state(destination)
@@ -58,7 +58,7 @@ def _serve(destination: Path, lock: places.Lock, bell: Bell, state: State) -> No
     delivery = Delivery(destination, url, state)
     worked_at, pause = time.monotonic(), 0.0
     # Somebody may delete the folder and with it the lock: then another writer may be at work in a new one.
-    while not lock.is_removed():
+    while not lock.is_removed() and not places.has_newer(destination):
         try:
             worked, pause = delivery.run() > 0, 0.0
         except Exception as error:  # noqa: BLE001 - whatever it is, the records are safe, the next attempt may work

@@ -10,7 +10,6 @@ import errno
 import os
 import shutil
 import threading
-import time
 from collections import deque
 from io import FileIO
 from pathlib import Path
@@ -215,7 +214,7 @@ class Journal:
     def _new_folder(self) -> tuple[Path, places.Lock]:
         """Make and lock the folder of this journal."""
         places.make_private(self.destination)
-        name = f"{time.time_ns():020d}-{os.getpid()}"
+        name = places.new_name()
         making, folder = self.destination / f".{name}", self.destination / name
         making.mkdir(mode=0o700)
         lock = None

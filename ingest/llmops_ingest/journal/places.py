@@ -8,6 +8,8 @@ import contextlib
 import os
 import re
 import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import platformdirs
@@ -17,6 +19,9 @@ from llmops_ingest import addresses
 # Of a journal, held by the process whose journal it is; of a destination, held by whoever delivers what is in it.
 LOCK = "lock"
 WRITER_LOCK = "writer.lock"
+# What journals hold; their names end in it. Records of a newer package may have what this one does not know.
+FORMAT = 1
+_JOURNAL = re.compile(r"\d{20}-\d+\.(\d+)")
 _SEGMENT = re.compile(r"\d{8}\.(log|new)")
 
 
@@ -45,12 +50,29 @@ def make_private(directory: Path) -> None:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
+def new_name() -> str:
+    """Return the name of a new journal of this process: when it began, whose it is, and its format."""
+    return f"{time.time_ns():020d}-{os.getpid()}.{FORMAT}"
+
+
 def journals(destination: Path) -> list[Path]:
-    """Return the folders of the journals of a destination, the oldest first; folders still being made are not there."""
+    """Return the folders of the journals of a destination that this package can read, the oldest first.
+
+    Folders still being made are not among them.
+    """
+    return sorted(path for path, number in _by_format(destination) if number <= FORMAT)
+
+
+def has_newer(destination: Path) -> bool:
+    """Tell whether a newer package has journals there: its writer can deliver these and ours, this one only ours."""
+    return any(number > FORMAT for _, number in _by_format(destination))
+
+
+def _by_format(destination: Path) -> Iterator[tuple[Path, int]]:
     with contextlib.suppress(FileNotFoundError):
-        found = [path for path in destination.iterdir() if path.is_dir() and not path.name.startswith(".")]
-        return sorted(found)
-    return []
+        for path in destination.iterdir():
+            if match := _JOURNAL.fullmatch(path.name):
+                yield path, int(match[1])
 
 
 def segments(journal: Path) -> list[Path]:

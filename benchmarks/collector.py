@@ -32,6 +32,11 @@ PAUSE_S = 0.001
 WRITERS = 4
 IDLE_S = 30
 
+# As it comes AiCore also writes each operation into a file; its ratios are given with that and without.
+AICORE_SETTINGS: dict[str, dict[str, str]] = {
+    "AiCore": {},
+    "AiCore, database only": {"OBSERVABILITY_DISABLE_JSON": "true"},
+}
 # Runs in AiCore's environment; prints nanoseconds of each operation, and seconds of all.
 AICORE = f"""
 import json, sys, time
@@ -118,24 +123,29 @@ def microseconds(times: Sequence[int]) -> list[str]:
 
 
 def compare(name: str, aicore: URL, own: URL, options: argparse.Namespace, directory: Path) -> list[list[str]]:
-    """Return the lines of one database: AiCore's, and ours with its ratios. All runs take turns."""
-    variables = environment_of(aicore) | {"OBSERVABILITY_DISABLE_JSON": "true"}
+    """Return the lines of one database: AiCore's two, and ours with their ratios to these. All runs take turns."""
     environment = {"CONNECTION_STRING": own.render_as_string(hide_password=False)}
     ways = [(mode, pause) for mode in ("sync", "async") for pause in (0.0, PAUSE_S)]
-    theirs: list[dict[str, Any]] = []
+    theirs: dict[str, list[dict[str, Any]]] = {label: [] for label in AICORE_SETTINGS}
     runs: dict[tuple[str, float], list[dict[str, Any]]] = {way: [] for way in ways}
     for _ in range(options.repetitions):
         command: list[str | Path] = [ENVIRONMENT / "bin" / "python", "-c", AICORE, str(options.operations // 100)]
-        theirs.append(run(command, variables, directory))
+        for label, settings in AICORE_SETTINGS.items():
+            theirs[label].append(run(command, environment_of(aicore) | settings, directory))
         for mode, pause in ways:
             count = options.operations // 20 if pause else options.operations
             runs[mode, pause].append(ours(mode, count, pause, environment, directory))
-    lines = [[f"{name}, AiCore", *microseconds(pooled(theirs)), "", f"{rate(theirs):,.0f}", ""]]
+    lines = [
+        [f"{name}, {label}", *microseconds(pooled(done)), "", f"{rate(done):,.0f}", ""]
+        for label, done in theirs.items()
+    ]
     for (mode, pause), done in runs.items():
-        ratio = statistics.median(pooled(theirs)) / statistics.median(pooled(done))
-        sustained = ["", ""] if pause else [f"{rate(done):,.0f}", f"{rate(done) / rate(theirs):.0f}x"]
+        median = statistics.median(pooled(done))
+        ratios = [f"{statistics.median(pooled(base)) / median:,.0f}x" for base in theirs.values()]
+        rates = [f"{rate(done) / rate(base):.0f}x" for base in theirs.values()]
+        sustained = ["", ""] if pause else [f"{rate(done):,.0f}", " / ".join(rates)]
         label = f"{name}, {mode}{', paced' if pause else ''}"
-        lines.append([label, *microseconds(pooled(done)), f"{ratio:,.0f}x", *sustained])
+        lines.append([label, *microseconds(pooled(done)), " / ".join(ratios), *sustained])
     return lines
 
 

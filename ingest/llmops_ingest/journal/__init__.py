@@ -1,7 +1,7 @@
 """The journal: records on local disk between the app that hands them over and the database that takes them.
 
     <root>/<destination>/            one folder for each raw store
-        <journal>/                   one folder for each process of an app, locked as long as that process lives
+        <journal>.<format>/          one folder for each process of an app, locked as long as that process lives
             00000001.log …           segments: lines that are only ever appended (`lines.py`)
             cursor                   how far the records are in the database
 

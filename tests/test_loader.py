@@ -47,6 +47,12 @@ def test_an_operation_comes_back_as_it_was_given(store_url: str, load: Load) -> 
         cache_write_tokens=0,
         reasoning_tokens=4,
         time_to_first_token_ms=12,
+        cache_write_1h_tokens=0,
+        input_audio_tokens=2,
+        cache_read_audio_tokens=1,
+        output_audio_tokens=3,
+        service_tier="batch",
+        parent_operation_id=identifier("agent's run"),
         workspace="search",
         agent_id="planner",
         messages=[
@@ -213,6 +219,17 @@ def test_ids_that_are_no_uuids_become_the_same_uuids_each_time(store_url: str, l
     load(store_url, [{"session_id": "thread 7", "workspace": "w"}], table="llm_sessions")
     (session,) = stored(store_url, "llm_sessions")
     assert (session["workspace"], session["metadata"]) == ("w", {"session_id": "thread 7"})
+
+
+def test_a_parent_is_found_by_the_id_it_was_given_itself(store_url: str, load: Load) -> None:
+    run = operation(0, operation_id="run 5", operation_type="invoke_agent")
+    call = operation(1, operation_id="call 9", parent_operation_id="run 5")
+
+    load(store_url, [run, call])
+
+    rows = {row["extras"]["operation_id"]: row for row in stored(store_url, "llm_operations")}
+    assert rows["run 5"]["parent_operation_id"] is None
+    assert rows["call 9"]["parent_operation_id"] == rows["run 5"]["operation_id"]
 
 
 def test_an_operation_of_another_agent_keeps_it_beside_the_session(store_url: str, load: Load) -> None:

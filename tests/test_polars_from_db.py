@@ -26,6 +26,8 @@ OPERATION_TYPES = {
     "output_tokens": pl.Int64, "latency_ms": pl.Int64, "cost": pl.Float64, "status": pl.String,
     "error_message": pl.String, "extras": pl.String, "loaded_at": UTC, "cache_read_tokens": pl.Int64,
     "cache_write_tokens": pl.Int64, "reasoning_tokens": pl.Int64, "time_to_first_token_ms": pl.Int64,
+    "cache_write_1h_tokens": pl.Int64, "input_audio_tokens": pl.Int64, "cache_read_audio_tokens": pl.Int64,
+    "output_audio_tokens": pl.Int64, "service_tier": pl.String, "parent_operation_id": pl.String,
 }  # fmt: skip
 JOINED_TYPES = OPERATION_TYPES | {
     "workspace": pl.String, "agent_id": pl.String, "session_created_at": UTC, "session_metadata": pl.String,

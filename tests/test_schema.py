@@ -35,7 +35,10 @@ FIRST_ROWS = (
     "INSERT INTO llm_messages (message_id, operation_id, role, content, sequence_number) "
     f"VALUES ('{MESSAGE}', '{OPERATION}', 'user', 'Grüße 👋', 0)",
 )
-LATER_COLUMNS = ("cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "time_to_first_token_ms")
+LATER_COLUMNS = (
+    *("cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "time_to_first_token_ms", "cache_write_1h_tokens"),
+    *("input_audio_tokens", "cache_read_audio_tokens", "output_audio_tokens", "service_tier", "parent_operation_id"),
+)
 
 
 def engine_of(url: str) -> sa.Engine:

@@ -44,6 +44,11 @@ _OPERATION_KINDS: dict[str, Kind] = {
     "cache_write_tokens": COUNT,
     "reasoning_tokens": COUNT,
     "time_to_first_token_ms": MILLISECONDS,
+    "cache_write_1h_tokens": COUNT,
+    "input_audio_tokens": COUNT,
+    "cache_read_audio_tokens": COUNT,
+    "output_audio_tokens": COUNT,
+    "service_tier": NAME,
 }
 # Facts of its session that an operation carries along.
 _INLINE_KINDS: dict[str, Kind] = dict.fromkeys(sorted(INLINE_SESSION_FIELDS), NAME)
@@ -148,20 +153,22 @@ def _sessions(rows: Rows, context: Context, bad: dict[int, Reason]) -> Columns:
 
 def _operations(rows: Rows, context: Context, bad: dict[int, Reason]) -> tuple[Columns, dict[str, Column]]:
     """Return the operations, and beside them what each tells of its session."""
-    raw = rows.columns(("operation_id", "session_id", *_OPERATION_KINDS, *_INLINE_KINDS))
+    raw = rows.columns(("operation_id", "session_id", "parent_operation_id", *_OPERATION_KINDS, *_INLINE_KINDS))
     ids, originals = _ids(raw, rows, "operation_id", bad)
     _missing(ids, rows, "operation_id", bad)
     session_ids, session_originals = _ids(raw, rows, "session_id", bad)
+    parent_ids, parent_originals = _ids(raw, rows, "parent_operation_id", bad, kind="operation")
     if None in session_ids:  # an operation that names no session is a session of its own
         session_ids = [
             derived_id("session of operation", operation_id or "") if session_id is None else session_id
             for session_id, operation_id in zip(session_ids, ids, strict=True)
         ]
     columns = {"operation_id": ids, "session_id": session_ids}
-    columns |= _checked(raw, rows, _OPERATION_KINDS, context, bad)
+    columns |= _checked(raw, rows, _OPERATION_KINDS, context, bad) | {"parent_operation_id": parent_ids}
     _missing(columns["timestamp"], rows, "timestamp", bad)
     _note(columns["extras"], "operation_id", originals)
     _note(columns["extras"], "session_id", session_originals)
+    _note(columns["extras"], "parent_operation_id", parent_originals)
     return Columns(columns, rows.units), _checked(raw, rows, _INLINE_KINDS, context, bad)
 
 
@@ -198,10 +205,16 @@ def _checked(
     return columns
 
 
-def _ids(raw: dict[str, Column], rows: Rows, name: str, bad: dict[int, Reason]) -> tuple[Column, dict[int, str]]:
-    """Return the column's UUIDs (None where there is none), and by row the ids that were no UUIDs."""
+def _ids(
+    raw: dict[str, Column], rows: Rows, name: str, bad: dict[int, Reason], *, kind: str | None = None
+) -> tuple[Column, dict[int, str]]:
+    """Return the column's UUIDs (None where there is none), and by row the ids that were no UUIDs.
+
+    `kind` is what the ids are of, if their name does not say so: the same text is the same id wherever it stands.
+    """
     column = raw[name]
-    if ids_canonical(column):
+    kind = kind or name.removesuffix("_id")
+    if ids_canonical(column) or column.count(None) == len(column):
         return column, {}
     result: Column = []
     originals: dict[int, str] = {}
@@ -209,7 +222,7 @@ def _ids(raw: dict[str, Column], rows: Rows, name: str, bad: dict[int, Reason]) 
         key = None
         if value not in (None, ""):
             try:
-                key, original = canonical_id(value, name.removesuffix("_id"))
+                key, original = canonical_id(value, kind)
                 if original is not None:
                     originals[number] = original
             except ValueError as error:  # a BadValue, or an int of more digits than Python writes

@@ -33,8 +33,11 @@ class Message:
 class Operation:
     """One call of a model.
 
-    `timestamp` is its start and must know its zone. `input_tokens` include cache reads and writes, `output_tokens`
-    include reasoning; `cost` is in USD as the app knows it. What is unknown stays None, never 0. `workspace` and
+    `timestamp` is its start and must know its zone. `input_tokens` include cache reads and writes and audio,
+    `output_tokens` include reasoning and audio; `cache_write_1h_tokens` are part of `cache_write_tokens`,
+    `cache_read_audio_tokens` of `cache_read_tokens` and of `input_audio_tokens`. `service_tier` is what the provider
+    prices differently (batch, flex, priority). `cost` is in USD as the app knows it. What is unknown stays None, never
+    0. `parent_operation_id` is the operation of an agent or a workflow that this one is part of. `workspace` and
     `agent_id` are those of the session.
     """
 
@@ -50,6 +53,12 @@ class Operation:
     cache_read_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    input_audio_tokens: int | None = None
+    cache_read_audio_tokens: int | None = None
+    output_audio_tokens: int | None = None
+    service_tier: str | None = None
+    parent_operation_id: str | uuid.UUID | None = None
     latency_ms: int | float | None = None
     time_to_first_token_ms: int | float | None = None
     cost: float | None = None

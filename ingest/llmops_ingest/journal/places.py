@@ -20,7 +20,7 @@ from llmops_ingest import addresses
 LOCK = "lock"
 WRITER_LOCK = "writer.lock"
 # What journals hold; their names end in it. Records of a newer package may have what this one does not know.
-FORMAT = 1
+FORMAT = 2
 _JOURNAL = re.compile(r"\d{20}-\d+\.(\d+)")
 _SEGMENT = re.compile(r"\d{8}\.(log|new)")
 

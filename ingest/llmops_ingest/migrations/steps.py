@@ -10,7 +10,7 @@ from alembic import op
 def create_table(
     name: str,
     *columns: sa.Column[object],
-    primary_key: str,
+    primary_key: str | tuple[str, ...],
     foreign_key: tuple[str, str] | None = None,
 ) -> None:
     """Create the table; on DuckDB without keys (see `llmops_ingest.tables`).
@@ -19,7 +19,8 @@ def create_table(
     """
     constraints: list[sa.Constraint] = []
     if _has_keys():
-        constraints.append(sa.PrimaryKeyConstraint(primary_key))
+        keys = (primary_key,) if isinstance(primary_key, str) else primary_key
+        constraints.append(sa.PrimaryKeyConstraint(*keys))
         if foreign_key:
             column, target = foreign_key
             constraints.append(sa.ForeignKeyConstraint([column], [target], ondelete="CASCADE"))

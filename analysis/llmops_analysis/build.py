@@ -20,7 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from sqlalchemy.engine import URL
 
-from llmops_analysis.dbt_project import project_directory
+from llmops_analysis.dbt_project import project_directory, seeds_directory
 from llmops_ingest import settings
 from llmops_ingest.cli import dbt_environment
 from llmops_ingest.errors import ConfigurationError, PermanentError, TransientError
@@ -60,9 +60,28 @@ def build(arguments: Sequence[str] = (), *, target: str | None = None) -> BuildR
             results = _run_dbt(arguments, environment | {"DBT_TARGET": target, "LLMOPS_WAREHOUSE": str(copy)})
         where = str(path)
     else:
+        _sync_prices()
         results = _run_dbt(arguments, environment | {"DBT_TARGET": target})
         where = settings.masked(settings.sync_url())
     return _summary(results, time.monotonic() - started, where)
+
+
+def _sync_prices() -> None:
+    """Look up the prices of all models in the raw tables, as the dbt plugin does where there is a replica."""
+    from llmops_ingest import engines, schema
+    from llmops_ingest.prices.sync import names, sync
+
+    url = settings.sync_url()
+    with translated(url):
+        revision = schema.current_revision(engines.engine_for(url))
+    if revision is None:
+        return  # dbt says that there are no tables
+    if revision != schema.head_revision():
+        raise ConfigurationError(
+            f"the schema in {settings.masked(url)} is at revision {revision}, this package works with "
+            f"{schema.head_revision()}: run `llmops init` to migrate it"
+        )
+    sync(url, names(url), seeds_directory())
 
 
 def _run_dbt(arguments: Sequence[str], variables: Mapping[str, str]) -> list[dict[str, Any]]:

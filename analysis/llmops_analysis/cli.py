@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from llmops_analysis.cli_prices import prices
 from llmops_ingest import cli as ingest_cli
 from llmops_ingest.errors import LlmopsError
 
@@ -115,5 +116,6 @@ def status() -> None:
         click.echo(line)
 
 
+main.add_command(prices)
 for command in ingest_cli.COMMANDS:
     main.add_command(command)

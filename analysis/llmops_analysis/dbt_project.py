@@ -19,3 +19,8 @@ def project_directory() -> Path:
         if file.is_file() and "name: llmops_warehouse" in file.read_text():
             return folder
     raise ConfigurationError("the dbt project is not in the package nor in this folder: set DBT_PROJECT_DIR")
+
+
+def seeds_directory() -> Path:
+    """Return the folder of the project's own seeds, which a user's (`LLMOPS_SEEDS`) come before."""
+    return project_directory() / "dbt_project" / "seeds"

@@ -1,19 +1,21 @@
-{# The rows of a day in fct_daily_cost add up to its operations: counts, tokens and cost, exactly. #}
+{#
+    The rows of a day in fct_daily_cost add up to its operations: counts, tokens and cost, exactly. The parts of the list cost
+    add up to it, and the reasons why operations are unpriced to their number.
+#}
 {%- set days = days_to_check() %}
+{%- set columns = token_columns() + [
+    'total_tokens', 'cost_usd', 'recorded_cost_usd', 'list_cost_usd', 'current_cost_usd'
+] %}
 
 with operations as (
 
     select
         operation_date,
+        {%- for column in columns %}
+        sum({{ column }}) as {{ column }},
+        {%- endfor %}
         count(*) as operation_count,
-        count(case when not is_priced then 1 end) as unpriced_operation_count,
-        sum(input_tokens) as input_tokens,
-        sum(output_tokens) as output_tokens,
-        sum(total_tokens) as total_tokens,
-        sum(cache_read_tokens) as cache_read_tokens,
-        sum(cache_write_tokens) as cache_write_tokens,
-        sum(reasoning_tokens) as reasoning_tokens,
-        sum(cost_usd) as cost_usd
+        count(unpriced_reason) as unpriced_operation_count
     from {{ ref('fct_llm_operations') }}
     where {{ falls_on(days) }}
     group by operation_date
@@ -24,15 +26,16 @@ daily as (
 
     select
         operation_date,
+        {%- for column in columns %}
+        sum({{ column }}) as {{ column }},
+        {%- endfor %}
         sum(operation_count) as operation_count,
         sum(unpriced_operation_count) as unpriced_operation_count,
-        sum(input_tokens) as input_tokens,
-        sum(output_tokens) as output_tokens,
-        sum(total_tokens) as total_tokens,
-        sum(cache_read_tokens) as cache_read_tokens,
-        sum(cache_write_tokens) as cache_write_tokens,
-        sum(reasoning_tokens) as reasoning_tokens,
-        sum(cost_usd) as cost_usd
+        sum(without_usage_count + without_price_count + impossible_usage_count) as reason_count,
+        sum(
+            list_input_cost_usd + list_cache_read_cost_usd + list_cache_write_cost_usd + list_output_cost_usd
+            + list_reasoning_cost_usd + list_audio_cost_usd + list_request_cost_usd
+        ) as list_parts_cost_usd
     from {{ ref('fct_daily_cost') }}
     where {{ falls_on(days) }}
     group by operation_date
@@ -50,10 +53,8 @@ full outer join daily on operations.operation_date = daily.operation_date
 where
     operations.operation_count is distinct from daily.operation_count
     or operations.unpriced_operation_count is distinct from daily.unpriced_operation_count
-    or operations.input_tokens is distinct from daily.input_tokens
-    or operations.output_tokens is distinct from daily.output_tokens
-    or operations.total_tokens is distinct from daily.total_tokens
-    or operations.cache_read_tokens is distinct from daily.cache_read_tokens
-    or operations.cache_write_tokens is distinct from daily.cache_write_tokens
-    or operations.reasoning_tokens is distinct from daily.reasoning_tokens
-    or operations.cost_usd is distinct from daily.cost_usd
+    or daily.reason_count is distinct from daily.unpriced_operation_count
+    or daily.list_parts_cost_usd is distinct from daily.list_cost_usd
+    {%- for column in columns %}
+    or operations.{{ column }} is distinct from daily.{{ column }}
+    {%- endfor %}

@@ -1,15 +1,21 @@
-"""The dbt-duckdb plugin that makes every dbt run on DuckDB see fresh raw data.
+"""The dbt-duckdb plugin that makes every dbt run on DuckDB see fresh raw data, and prices of all models in it.
 
 `profiles.yml` names this module; dbt-duckdb calls `configure_connection` when it has opened the file.
 """
+
+import os
+from pathlib import Path
 
 import duckdb
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt.adapters.events.logging import AdapterLogger
 from dbt_common.exceptions import DbtRuntimeError
 
+from llmops_ingest import settings
 from llmops_ingest.errors import LlmopsError
-from llmops_ingest.replication import replicate
+from llmops_ingest.prices.sync import known, sync
+from llmops_ingest.replication import REPLICA_SCHEMA, replicate
+from llmops_ingest.replication_references import replicate_references
 
 logger = AdapterLogger("llmops")
 
@@ -21,7 +27,20 @@ class Plugin(BasePlugin):
         """Replicate; an error ends the dbt run with its message."""
         try:
             replicated = replicate(conn)
+            _sync_prices(conn)
         except (LlmopsError, duckdb.Error) as error:  # of other errors dbt prints the whole traceback
             raise DbtRuntimeError(str(error)) from error
         for done in replicated:
             logger.info(f"Replicated {done.table}: {done.copied} rows new or corrected, {done.deleted} deleted")
+
+
+def _sync_prices(connection: duckdb.DuckDBPyConnection) -> None:
+    """Look up the models that the replica holds, where they are found soonest, and replicate what is new of them."""
+    names = known(
+        connection.execute(f"SELECT DISTINCT provider, model FROM {REPLICA_SCHEMA}.llm_operations").fetchall()
+    )
+    # dbt's own working folder is the project's, unless it was told another.
+    seeds = Path(os.environ.get("DBT_PROJECT_DIR") or ".") / "dbt_project" / "seeds"
+    url = settings.sync_url()
+    if sync(url, names, seeds).changed:
+        replicate_references(connection, url, REPLICA_SCHEMA)

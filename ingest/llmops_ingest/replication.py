@@ -29,6 +29,7 @@ from sqlalchemy.engine import URL
 from llmops_ingest import engines, schema, settings, tables
 from llmops_ingest.errors import ConfigurationError
 from llmops_ingest.fingerprints import EPOCH, differing_days, recent
+from llmops_ingest.replication_references import replicate_references
 from llmops_ingest.streamed import streamed
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def replicate(connection: "duckdb.DuckDBPyConnection", url: URL | None = None) -
             _refuse_to_empty(connection, url)
         _prepare(connection, url)
         done = [_replicate_table(connection, url, _Replica(table)) for table in _TABLES] if has_store else []
+        replicate_references(connection, url if has_store else None, REPLICA_SCHEMA)
         connection.execute("COMMIT")
     except BaseException:
         with contextlib.suppress(duckdb.TransactionException):  # a COMMIT that failed has ended the transaction

@@ -33,7 +33,6 @@ LongText = sa.Text().with_variant(mysql.LONGTEXT(charset="utf8mb4", collation="u
 Json = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
 
 
-
 class Usd(sa.types.TypeDecorator[Decimal]):
     """An amount in USD as a decimal of 18 places, kept exactly: as text on SQLite, which has no decimals."""
 

@@ -1,7 +1,8 @@
 {#
-    One row per operation_date of `operations` (a relation or CTE at the grain of operations, with both loaded_at columns):
-    a fingerprint of which versions of which rows make up the day. Added, deleted and moved rows change the count; a
-    corrected operation, or a session that was filled in later, has a new loaded_at, which changes a sum.
+    One row per operation_date of `operations` (a relation or CTE at the grain of operations, with what they were made of): a
+    fingerprint of which versions of which rows make up the day. Added, deleted and moved rows change the count; a corrected
+    operation, a session that was filled in later, a call that became part of an agent's operation and another price of a
+    model each change a sum.
 #}
 {% macro day_fingerprints(operations) -%}
     select
@@ -10,6 +11,9 @@
             cast(count(*) as varchar)
             || '/' || cast(sum(coalesce({{ epoch_microseconds('loaded_at') }}, 0)) as varchar)
             || '/' || cast(sum(coalesce({{ epoch_microseconds('session_loaded_at') }}, 0)) as varchar)
+            || '/' || cast(sum(coalesce(child_call_count, 0)) as varchar)
+            || '/' || cast(sum(coalesce({{ epoch_microseconds('last_child_loaded_at') }}, 0)) as varchar)
+            || '/' || cast(sum(coalesce(price_version, 0)) as varchar)
         ) as day_fingerprint
     from {{ operations }}
     group by operation_date

@@ -14,14 +14,36 @@ sessions as (
 
 ),
 
+child_calls as (
+
+    select * from {{ ref('int_child_calls_grouped') }}
+
+),
+
+price_versions as (
+
+    select distinct
+        provider,
+        model,
+        price_version
+    from {{ ref('int_prices_matched') }}
+
+),
+
 versions as (
 
     select
         operations.operation_date,
         operations.loaded_at,
-        sessions.loaded_at as session_loaded_at
+        sessions.loaded_at as session_loaded_at,
+        child_calls.child_call_count,
+        child_calls.last_child_loaded_at,
+        price_versions.price_version
     from operations
     left join sessions on operations.session_id = sessions.session_id
+    left join child_calls on operations.operation_id = child_calls.operation_id
+    left join price_versions
+        on coalesce(operations.provider, '') = price_versions.provider and operations.model = price_versions.model
 
 ),
 
@@ -34,14 +56,14 @@ days as (
 before as (
 
     {% if before is not none and before.is_table -%}
-        select * from {{ this }}
+    select * from {{ this }}
     {%- else -%}
-        select
-            operation_date,
-            day_fingerprint,
-            false as is_checked
-        from days
-        where false
+    select
+        operation_date,
+        day_fingerprint,
+        false as is_checked
+    from days
+    where false
     {%- endif %}
 
 ),

@@ -7,6 +7,7 @@
 }}
 
 {%- set days = days_to_rebuild(built = 'select distinct operation_date, day_fingerprint from ' ~ this) %}
+{%- set audio_kinds = ['input_audio', 'cache_read_audio', 'output_audio'] %}
 
 with operations as (
 
@@ -15,9 +16,33 @@ with operations as (
 
 ),
 
+prices as (
+
+    select * from {{ ref('int_prices_pivoted') }}
+
+),
+
 days as (
 
     {{ day_fingerprints('operations') }}
+
+),
+
+itemized as (
+
+    select
+        operations.*,
+        {{ cost_of(['plain_input'], 'operations', 'prices') }} as list_input_cost_usd,
+        {{ cost_of(['cache_read'], 'operations', 'prices') }} as list_cache_read_cost_usd,
+        {{ cost_of(['cache_write', 'cache_write_1h'], 'operations', 'prices') }} as list_cache_write_cost_usd,
+        {{ cost_of(['plain_output'], 'operations', 'prices') }} as list_output_cost_usd,
+        {{ cost_of(['reasoning'], 'operations', 'prices') }} as list_reasoning_cost_usd,
+        {{ cost_of(audio_kinds, 'operations', 'prices') }} as list_audio_cost_usd,
+        {{ cost_of(['request'], 'operations', 'prices') }} as list_request_cost_usd,
+        {{ uncached_cost_of('operations', 'prices') }} as uncached_cost_usd,
+        {{ cost_of(priced_kinds(), 'operations', 'prices', prefix='batch_') }} as batch_cost_usd
+    from operations
+    left join prices on operations.price_id = prices.price_id
 
 ),
 
@@ -32,22 +57,33 @@ grouped as (
         operation_type,
 
         count(*) as operation_count,
-        count(*) - count(cost_usd) as unpriced_operation_count,
+        count(unpriced_reason) as unpriced_operation_count,
+        count(case when unpriced_reason in ('failed', 'no_usage') then 1 end) as without_usage_count,
+        count(case when unpriced_reason in ('no_model', 'unknown_model', 'unmeasured_units') then 1 end)
+            as without_price_count,
+        count(case when unpriced_reason in ('impossible_usage', 'ambiguous_usage') then 1 end)
+            as impossible_usage_count,
 
-        cast(sum(input_tokens) as bigint) as input_tokens,
-        cast(sum(output_tokens) as bigint) as output_tokens,
-        cast(sum(total_tokens) as bigint) as total_tokens,
-        cast(sum(cache_read_tokens) as bigint) as cache_read_tokens,
-        cast(sum(cache_write_tokens) as bigint) as cache_write_tokens,
-        cast(sum(reasoning_tokens) as bigint) as reasoning_tokens,
+        {%- for tokens in token_columns() + ['total_tokens'] %}
+        cast(sum({{ tokens }}) as bigint) as {{ tokens }},
+        {%- endfor %}
         cast(sum(case when is_priced then total_tokens end) as bigint) as priced_tokens,
+        cast(sum(case when unpriced_reason is not null then total_tokens end) as bigint) as unpriced_tokens,
 
-        cast(sum(cost_usd) as numeric(38, 12)) as cost_usd,
+        {%- for amount in [
+            'cost_usd', 'recorded_cost_usd', 'list_cost_usd', 'current_cost_usd',
+            'list_input_cost_usd', 'list_cache_read_cost_usd', 'list_cache_write_cost_usd', 'list_output_cost_usd',
+            'list_reasoning_cost_usd', 'list_audio_cost_usd', 'list_request_cost_usd'
+        ] %}
+        cast(sum({{ amount }}) as numeric(38, 12)) as {{ amount }},
+        {%- endfor %}
+        cast(sum(uncached_cost_usd - list_cost_usd) as numeric(38, 12)) as cache_savings_usd,
+        cast(sum(list_cost_usd - batch_cost_usd) as numeric(38, 12)) as batch_savings_usd,
 
         min(started_at) as first_operation_at,
         max(started_at) as last_operation_at
 
-    from operations
+    from itemized
     group by operation_date, workspace, agent_id, provider, model, operation_type
 
 ),

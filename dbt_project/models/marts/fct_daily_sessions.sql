@@ -29,7 +29,7 @@ grouped as (
 
         count(*) as operation_count,
         count(case when is_error then 1 end) as error_count,
-        count(*) - count(cost_usd) as unpriced_operation_count,
+        count(unpriced_reason) as unpriced_operation_count,
 
         cast(sum(input_tokens) as bigint) as input_tokens,
         cast(sum(output_tokens) as bigint) as output_tokens,

@@ -1,0 +1,13 @@
+{#
+    US dollars, numeric(38, 12), for the tokens of some `kinds` (of those that token_kinds has) and, with 'request', for the
+    operation itself: each kind is rounded for itself, half away from zero, so that the parts of a cost add up to it. `usage`
+    is the relation with the tokens, which must not be impossible, `rates` the one with the rates, their names after `prefix`.
+#}
+{% macro cost_of(kinds, usage, rates, prefix='') -%}
+    {%- set tokens = token_kinds(usage) -%}
+    {%- for kind in kinds %}
+        {%- set quantity = 'cast(' ~ tokens[kind] ~ ' as numeric(19, 0)) * ' if kind in tokens else '' %}
+    {% if not loop.first %}+ {% endif -%}
+    cast({{ quantity }}{{ rates }}.{{ prefix }}{{ kind }}_rate as numeric(38, 12))
+    {%- endfor %}
+{%- endmacro %}

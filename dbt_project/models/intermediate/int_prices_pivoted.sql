@@ -1,0 +1,100 @@
+{{ config(materialized = 'table') }}
+
+with prices as (
+
+    select
+        *,
+        {{ is_measured('unit') }} as is_measured_unit
+    from {{ ref('stg_llm_ops__prices') }}
+
+),
+
+pivoted as (
+
+    select
+        price_id,
+        provider,
+        model,
+        service_tier,
+        snapshot_number,
+        applies_from_at,
+        known_at,
+        valid_from_at,
+        valid_to_at,
+        window_start_s,
+        window_end_s,
+        tier_start,
+        tier_end,
+        priced_provider,
+        priced_model,
+        source_version,
+        case when max(price_source) = min(price_source) then max(price_source) else 'both' end as price_source,
+
+        {%- for unit in measured_units() %}
+        max(case when unit = '{{ unit }}' then usd_per_unit end) as {{ unit }}_price,
+        {%- endfor %}
+
+        count(case when is_measured_unit then 1 end) as measured_unit_count,
+        string_agg(case when not is_measured_unit then unit end, ', ' order by unit) as unmeasured_units
+
+    from prices
+    group by
+        price_id, provider, model, service_tier, snapshot_number, applies_from_at, known_at, valid_from_at, valid_to_at,
+        window_start_s, window_end_s, tier_start, tier_end, priced_provider, priced_model, source_version
+
+),
+
+-- What has no price of its own has that of what it is part of.
+rated as (
+
+    select
+        *,
+
+        coalesce(input_tokens_price, 0) as plain_input_rate,
+        coalesce(cache_read_tokens_price, input_tokens_price, 0) as cache_read_rate,
+        coalesce(cache_write_tokens_price, input_tokens_price, 0) as cache_write_rate,
+        coalesce(cache_write_1h_tokens_price, cache_write_tokens_price, input_tokens_price, 0) as cache_write_1h_rate,
+        coalesce(input_audio_tokens_price, input_tokens_price, 0) as input_audio_rate,
+        coalesce(
+            cache_audio_read_tokens_price,
+            cache_read_tokens_price,
+            input_audio_tokens_price,
+            input_tokens_price,
+            0
+        ) as cache_read_audio_rate,
+        coalesce(output_tokens_price, 0) as plain_output_rate,
+        coalesce(output_reasoning_tokens_price, output_tokens_price, 0) as reasoning_rate,
+        coalesce(output_audio_tokens_price, output_tokens_price, 0) as output_audio_rate,
+        coalesce(requests_price, 0) as request_rate,
+
+        measured_unit_count > 0 as is_measured,
+        input_tokens_price is not null as has_input_price,
+        output_tokens_price is not null as has_output_price
+
+    from pivoted
+
+),
+
+-- What the same would have cost in a batch: every service tier of a snapshot has the same stretches.
+final as (
+
+    select
+        {%- for kind in priced_kinds() %}
+        batch.{{ kind }}_rate as batch_{{ kind }}_rate,
+        {%- endfor %}
+        rated.*
+    from rated
+    left join rated as batch
+        on
+            rated.provider = batch.provider
+            and rated.model = batch.model
+            and rated.snapshot_number = batch.snapshot_number
+            and rated.valid_from_at = batch.valid_from_at
+            and rated.window_start_s = batch.window_start_s
+            and rated.tier_start = batch.tier_start
+            and rated.service_tier <> 'batch'
+            and batch.service_tier = 'batch'
+
+)
+
+select * from final

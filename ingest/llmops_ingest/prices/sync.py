@@ -1,0 +1,174 @@
+"""Bring `llm_prices` up to date: append what is new of the prices of every model that occurs, and change no row.
+
+All prices of a model that were found at one time are a snapshot of it. Operations are priced by the newest snapshot
+that was there when they were loaded, those loaded before the first one by the first: what a newer version of the data
+set says of last year changes no cost, until `reprice` says that it shall.
+"""
+
+import contextlib
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL
+
+from llmops_ingest import engines, settings
+from llmops_ingest.errors import ConfigurationError
+from llmops_ingest.faults import translated
+from llmops_ingest.ids import derived_id
+from llmops_ingest.prices import seeds
+from llmops_ingest.tables import llm_operations, llm_prices
+
+if TYPE_CHECKING:
+    from llmops_ingest.prices.cards import Row
+
+Name = tuple[str | None, str]
+"""Provider and model as an app names them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What a sync found: models with prices, how many of these have new ones, and the names without any."""
+
+    priced: int
+    changed: int
+    unknown: list[Name]
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    """The newest stored prices of a model; `is_for_all` if they are those of all operations, whenever loaded."""
+
+    number: int
+    rows: "frozenset[Row]"
+    is_for_all: bool
+
+
+def names(url: URL) -> set[Name]:
+    """Return every provider and model that operations in the raw store name; a provider may be unknown."""
+    columns = llm_operations.c
+    query = sa.select(columns.provider, columns.model).distinct()
+    with translated(url), engines.snapshot(engines.engine_for(url)) as connection:
+        return known(connection.execute(query).tuples())
+
+
+def known(rows: Iterable[tuple[str | None, str | None]]) -> set[Name]:
+    """Return the names among these; an operation without a model has no price, an empty provider is none."""
+    return {(provider or None, model) for provider, model in rows if model}
+
+
+def sync(url: URL, wanted: Iterable[Name], project_seeds: Path, *, reprice: bool = False) -> Synced:
+    """Append the prices of these models that are not stored yet.
+
+    `project_seeds` is the folder of the dbt project's seeds. With `reprice` the newest prices apply to all operations,
+    those that were priced before included. Raises ConfigurationError for a wrong line in a seed and when genai-prices
+    is not installed, TransientError when the raw store cannot be reached.
+    """
+    wanted = set(wanted)
+    if not wanted:
+        return Synced(0, 0, [])
+    if find_spec("genai_prices") is None:
+        raise ConfigurationError("genai-prices is not installed: pip install 'llmops-warehouse[dbt]'")
+    aliases, overrides = seeds.aliases(project_seeds), seeds.overrides(project_seeds)
+    from llmops_ingest.prices import cards
+    from llmops_ingest.prices.names import find
+
+    now = dt.datetime.now(dt.UTC)
+    new: list[dict[str, Any]] = []
+    unknown: list[Name] = []
+    changed = priced = 0
+    with translated(url):
+        with engines.snapshot(engines.engine_for(url)) as connection:
+            stored = _newest(connection)
+        for name in sorted(wanted, key=lambda name: (name[0] or "", name[1])):
+            provider, model = name
+            found = find(provider, model, aliases)
+            rows = cards.rows(found, [o for o in overrides if (o.provider, o.model) == name])
+            before = stored.get(name)
+            if not rows and before is None:
+                unknown.append(name)
+                continue
+            priced += 1
+            rows = rows or set(before.rows if before else ())  # prices that were known once stay known
+            if before and before.rows == rows and (before.is_for_all or not reprice):
+                continue
+            changed += 1
+            facts = {
+                "snapshot_number": before.number + 1 if before else 1,
+                "priced_provider": found.provider.id if found else provider or "",
+                "priced_model": found.model.id if found else model,
+                "source_version": version("genai-prices"),
+                "known_at": _stored_time(url, now),
+                "applies_from": _stored_time(url, now) if before and not reprice else None,
+            }
+            new += [_row(url, name, row, facts) for row in sorted(rows, key=str)]
+        if new:
+            _append(url, new)
+    return Synced(priced, changed, unknown)
+
+
+def _append(url: URL, rows: list[dict[str, Any]]) -> None:
+    # Somebody who synchronises at the same time finds the same, and gives it the same ids.
+    with contextlib.suppress(sa.exc.IntegrityError), engines.transaction(url) as connection:
+        numbers = {name: snapshot.number for name, snapshot in _newest(connection).items()}
+        missing = [row for row in rows if row["snapshot_number"] > numbers.get((row["provider"], row["model"]), 0)]
+        if missing:
+            connection.execute(sa.insert(llm_prices), missing)
+
+
+def _row(url: URL, name: Name, row: "Row", snapshot: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the row as the table has it; the rows of one card share its id."""
+    provider, model = name
+    facts = row._asdict() | dict(snapshot)
+    card = (snapshot["snapshot_number"], row.service_tier, row.valid_from, row.window_start_s, row.tier_start)
+    return facts | {
+        "price_id": derived_id("price", provider or "", model, *(str(part) for part in card)),
+        "provider": provider,
+        "model": model,
+        "valid_from": _stored_time(url, row.valid_from),
+        "valid_to": _stored_time(url, row.valid_to),
+    }
+
+
+def _newest(connection: sa.Connection) -> dict[Name, _Snapshot]:
+    """Return the newest snapshot of each model."""
+    from llmops_ingest.prices.cards import Row
+
+    columns = llm_prices.c
+    newest = (
+        sa.select(columns.provider, columns.model, sa.func.max(columns.snapshot_number).label("number"))
+        .group_by(columns.provider, columns.model)
+        .subquery()
+    )
+    same_provider = sa.func.coalesce(columns.provider, "") == sa.func.coalesce(newest.c.provider, "")
+    query = sa.select(llm_prices).join(
+        newest, sa.and_(same_provider, columns.model == newest.c.model, columns.snapshot_number == newest.c.number)
+    )
+    snapshots: dict[Name, _Snapshot] = {}
+    for stored in connection.execute(query).mappings():
+        name = (stored["provider"], stored["model"])
+        facts: dict[str, Any] = dict(stored)
+        facts |= {end: _utc_day(facts[end]) for end in ("valid_from", "valid_to")}
+        row = Row(*(facts[field] for field in Row._fields))
+        rows = snapshots[name].rows if name in snapshots else frozenset()
+        snapshots[name] = _Snapshot(stored["snapshot_number"], rows | {row}, stored["applies_from"] is None)
+    return snapshots
+
+
+def _utc_day(time: dt.datetime | None) -> dt.date | None:
+    if time is None:
+        return None
+    return (time.astimezone(dt.UTC) if time.tzinfo else time).date()
+
+
+def _stored_time(url: URL, time: dt.date | None) -> dt.datetime | None:
+    """Return a time, or the beginning of a day in UTC, as the store has times: some have no zone."""
+    if time is None:
+        return None
+    at = time if isinstance(time, dt.datetime) else dt.datetime.combine(time, dt.time(tzinfo=dt.UTC))
+    return at if settings.backend(url) in ("postgresql", "duckdb") else at.replace(tzinfo=None)

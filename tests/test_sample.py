@@ -16,9 +16,10 @@ SAMPLE = REPOSITORY / "ingest" / "sample"
 COLUMNS = {
     *("operation_id", "session_id", "workspace", "agent_id", "action_id", "timestamp", "operation_type", "provider"),
     *("model", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens"),
+    *("cache_write_1h_tokens", "input_audio_tokens", "output_audio_tokens", "service_tier"),
     *("latency_ms", "cost", "status", "error_message", "extras"),
 }
-EXTRAS = {"recording", "path", "http_status", "is_streaming", "response_id", "run_status", "service_tier"}
+EXTRAS = {"recording", "path", "http_status", "is_streaming", "response_id", "run_status"}
 
 Json = dict[str, Any]
 
@@ -65,7 +66,9 @@ def test_rows_hold_known_facts_only(rows: list[Json]) -> None:
         assert None not in (*row.values(), *row["extras"].values())
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", row["timestamp"])
         assert row.get("cache_read_tokens", 0) + row.get("cache_write_tokens", 0) <= row.get("input_tokens", 0)
-        assert row.get("reasoning_tokens", 0) <= row.get("output_tokens", 0)
+        assert row.get("cache_write_1h_tokens", 0) <= row.get("cache_write_tokens", 0)
+        assert row.get("input_audio_tokens", 0) <= row.get("input_tokens", 0)
+        assert row.get("reasoning_tokens", 0) + row.get("output_audio_tokens", 0) <= row.get("output_tokens", 0)
 
 
 def test_no_text_of_a_prompt_or_an_answer_is_in_the_sample(rows: list[Json], exchanges: list[Json]) -> None:

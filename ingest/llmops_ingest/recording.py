@@ -107,12 +107,12 @@ class RecordedOperation:
             fields["cost"] = cost
 
     def record(self, response: Any) -> None:
-        """Take tokens, the model that answered and the answer from a provider's response (object or mapping).
+        """Take tokens, service tier, the model and the answer from a provider's response (object or mapping).
 
         Of a stream, hand over each chunk: the first one counts as `first_token`, the answer is put together at the end.
         """
         try:
-            self._fields |= facts_of(response)
+            self._fields |= facts_of(response, self._fields)
             piece = piece_of(response)
             answer = answer_of(response) if piece is None else None
         except Exception as error:  # noqa: BLE001 - whatever a provider or its client made of a response

@@ -7,7 +7,8 @@ long, with what outcome. No text of a prompt or an answer is taken over, nothing
 fact that is unknown is left out), and the same input gives the same bytes.
 
 What the providers report in different ways is brought to one token rule: `input_tokens` includes cache reads and
-writes, `output_tokens` includes reasoning. The cost is what an app would have computed with the package `genai-prices`.
+writes and audio, `output_tokens` includes reasoning and audio. The cost is what an app would have computed with the
+package `genai-prices`.
 """
 
 import json
@@ -80,6 +81,7 @@ def operation(exchange: Json, body: Json, usage: dict[str, int], run_id: str | N
             "provider": provider,
             "model": model,
             **usage,
+            "service_tier": tier,
             "latency_ms": latency,
             "cost": cost(provider, model, usage, started_at),
             "status": "error" if failed else "success",
@@ -92,7 +94,6 @@ def operation(exchange: Json, body: Json, usage: dict[str, int], run_id: str | N
                     "is_streaming": exchange["response_kind"] == "sse",
                     "response_id": body.get("id"),
                     "run_status": body.get("status") if run_id else None,
-                    "service_tier": tier,
                 }
             ),
         }
@@ -149,6 +150,8 @@ def openai_usage(usage: Json) -> Json:
         "output_tokens": first("completion_tokens", "output_tokens"),
         "cache_read_tokens": input_details.get("cached_tokens"),
         "reasoning_tokens": output_details.get("reasoning_tokens"),
+        "input_audio_tokens": input_details.get("audio_tokens"),
+        "output_audio_tokens": output_details.get("audio_tokens"),
     }
 
 
@@ -160,6 +163,7 @@ def anthropic_usage(usage: Json) -> Json:
         "output_tokens": usage["output_tokens"],
         "cache_read_tokens": read,
         "cache_write_tokens": written,
+        "cache_write_1h_tokens": usage.get("cache_creation", {}).get("ephemeral_1h_input_tokens"),
     }
 
 
@@ -169,9 +173,8 @@ def cost(provider: str, model: str | None, usage: dict[str, int], at: datetime) 
         return None
     from genai_prices import Usage, calc_price
 
-    # Usage follows the same token rule: its input_tokens include what was read from and written to a cache.
-    names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
-    counts = Usage(**{name: usage[name] for name in names if name in usage})
+    # Usage follows the same token rule, and but for reasoning, which has no price of its own here, the same names.
+    counts = Usage(**{name: count for name, count in usage.items() if name != "reasoning_tokens"})
     try:
         price = calc_price(counts, model, provider_id=provider, genai_request_timestamp=at)
     except LookupError:
@@ -221,6 +224,8 @@ def readme(rows: Sequence[Json]) -> str:
     sessions = {row["session_id"] for row in rows}
     days = sorted(row["timestamp"][:10] for row in rows)
     kinds = Counter((row["provider"], row["operation_type"], row["status"]) for row in rows)
+    tier_counts = Counter(row["service_tier"] for row in rows if "service_tier" in row)
+    tiers = ", ".join(f"`{tier}` {count} times" for tier, count in sorted(tier_counts.items()))
     kind_rows = "\n".join(f"| {' | '.join(kind)} | {count} |" for kind, count in sorted(kinds.items()))
     return f"""# The sample
 
@@ -237,11 +242,13 @@ Written by `python ingest/sample/derive.py path/to/provider_exchanges.jsonl`; a 
 - `session_id` stands for the recording, `workspace` for the instrumented package it belongs to, `agent_id` for its
   group of tests, `action_id` for the assistant run. Ids are UUIDv5 of the recording's name. Some recordings hold the
   same answer of the provider: then `extras.response_id` is the same, and the operations are counted as recorded.
-- `input_tokens` includes cache reads and writes (Anthropic's API reports them beside it), `output_tokens` includes
-  reasoning. {len(used)} operations carry usage. The polls of an assistant run repeat its usage: it is counted once.
+- `input_tokens` includes cache reads and writes (Anthropic's API reports them beside it) and audio, `output_tokens`
+  includes reasoning and audio. {len(used)} operations carry usage. The polls of an assistant run repeat its usage: it
+  is counted once.
 - `latency_ms` is the provider's own processing time, from the response header that {len(timed)} responses have.
   For a stream (`extras.is_streaming`) it is the time until the stream began, not until it ended.
 - `timestamp` is the server's time of the response (to the second) less `latency_ms`, where that is known.
+- `service_tier` is the one that the provider says it used: {tiers}.
 - `cost` is in USD, at the operation's time by `genai-prices` {prices_version}, whose prices of that time know no
   service tiers. {len(priced)} operations have one; it is missing where no usage was reported and where that data set
   knows no price: for {", ".join(f"`{model}`" for model in unpriced)}.

@@ -6,6 +6,7 @@ Collects facts in memory and hands them to a sink once; it knows no journal and 
 
 import datetime as dt
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -13,6 +14,8 @@ from typing import Any, Self
 from llmops_ingest.content import Capture, captured, error_text, without_secrets
 from llmops_ingest.mishaps import note
 from llmops_ingest.new_ids import new_id
+from llmops_ingest.operation_types import SPAN_TYPES
+from llmops_ingest.spans import Span, enter_span, innermost_span
 from llmops_ingest.usage import answer_of, facts_of, piece_of
 
 Sink = Callable[[dict[str, Any]], None]
@@ -25,9 +28,12 @@ class RecordedOperation:
     `cancelled` where it is none of the call (an interrupt, a cancelled task, a generator that is not read to its end).
     A block that is left without one is a `success`, unless `fail` said otherwise. Enter it once; what is said of the
     operation after the block is not recorded.
+
+    Inside the block of an agent's, a workflow's or a tool's operation (`SPAN_TYPES`), operations that are entered in
+    the same thread or task, and in tasks that are started there, are part of it, unless a `parent` was named.
     """
 
-    __slots__ = ("_capture", "_fields", "_messages", "_pieces", "_sink", "_started")
+    __slots__ = ("_capture", "_fields", "_messages", "_pieces", "_sink", "_span", "_started")
 
     def __init__(self, sink: Sink, capture: Capture, fields: dict[str, Any]) -> None:
         self._sink = sink
@@ -35,6 +41,7 @@ class RecordedOperation:
         self._fields = fields
         self._messages: list[dict[str, Any]] = []
         self._pieces: list[str] | None = None
+        self._span: Span | None = None
         self._started = 0
 
     @property
@@ -44,6 +51,7 @@ class RecordedOperation:
         return identifier
 
     def __enter__(self) -> Self:
+        self._find_place()
         self._fields["timestamp"] = dt.datetime.now(dt.UTC)
         self._started = time.perf_counter_ns()
         return self
@@ -53,6 +61,8 @@ class RecordedOperation:
     ) -> None:
         fields = self._fields
         fields["latency_ms"] = self._elapsed_ms()
+        if self._span is not None:
+            self._span.has_ended = True
         if error is not None:
             self._failed("error" if isinstance(error, Exception) else "cancelled", error)
         elif "status" not in fields:
@@ -89,9 +99,18 @@ class RecordedOperation:
         cache_read_tokens: int | None = None,
         cache_write_tokens: int | None = None,
         reasoning_tokens: int | None = None,
+        cache_write_1h_tokens: int | None = None,
+        input_audio_tokens: int | None = None,
+        cache_read_audio_tokens: int | None = None,
+        output_audio_tokens: int | None = None,
+        service_tier: str | None = None,
         cost: float | None = None,
     ) -> None:
-        """Say what the call used. Tokens are inclusive (cached are part of input, reasoning of output), cost in USD."""
+        """Say what the call used, and the tier it was served at (`batch` is known to the app only). Cost is in USD.
+
+        Tokens are inclusive: cached ones and audio are part of the input, reasoning and audio of the output; writes for
+        an hour are part of all cache writes, audio read from a cache of all cache reads and of all audio in the input.
+        """
         fields = self._fields
         if input_tokens is not None:
             fields["input_tokens"] = input_tokens
@@ -103,6 +122,16 @@ class RecordedOperation:
             fields["cache_write_tokens"] = cache_write_tokens
         if reasoning_tokens is not None:
             fields["reasoning_tokens"] = reasoning_tokens
+        if cache_write_1h_tokens is not None:
+            fields["cache_write_1h_tokens"] = cache_write_1h_tokens
+        if input_audio_tokens is not None:
+            fields["input_audio_tokens"] = input_audio_tokens
+        if cache_read_audio_tokens is not None:
+            fields["cache_read_audio_tokens"] = cache_read_audio_tokens
+        if output_audio_tokens is not None:
+            fields["output_audio_tokens"] = output_audio_tokens
+        if service_tier is not None:
+            fields["service_tier"] = service_tier
         if cost is not None:
             fields["cost"] = cost
 
@@ -135,6 +164,16 @@ class RecordedOperation:
     def extra(self, **facts: Any) -> None:
         """Add facts of your own to `extras`. Secrets among them are masked."""
         self._fields["extras"] = {**(self._fields.get("extras") or {}), **without_secrets(facts)}
+
+    def _find_place(self) -> None:
+        """Become part of the span around, if no parent was named, and a span for what comes inside, if it is one."""
+        fields = self._fields
+        around = innermost_span()
+        if around is not None and "parent_operation_id" not in fields:
+            fields["parent_operation_id"] = around.operation_id
+        operation_type = fields.get("operation_type")
+        if type(operation_type) is str and operation_type in SPAN_TYPES:
+            self._span = enter_span(self.operation_id, around)
 
     def _failed(self, status: str, error: BaseException) -> None:
         try:
@@ -179,9 +218,14 @@ class RecordedSession:
         model: str | None = None,
         action_id: str | None = None,
         operation_id: str | None = None,
+        parent: RecordedOperation | str | uuid.UUID | None = None,
         extras: Mapping[str, Any] | None = None,
     ) -> RecordedOperation:
-        """Return an operation to enter with `with` or `async with`."""
+        """Return an operation to enter with `with` or `async with`.
+
+        `parent` is the operation (or its id) that this one is part of, by default the agent's, workflow's or tool's
+        whose block it is entered in.
+        """
         fields: dict[str, Any] = {"operation_id": operation_id or new_id(), **self._facts}
         if operation_type is not None:
             fields["operation_type"] = operation_type
@@ -191,6 +235,8 @@ class RecordedSession:
             fields["model"] = model
         if action_id is not None:
             fields["action_id"] = action_id
+        if parent is not None:
+            fields["parent_operation_id"] = parent.operation_id if isinstance(parent, RecordedOperation) else parent
         if extras is not None:
             facts = without_secrets(extras)
             fields["extras"] = facts if isinstance(facts, dict) else {"extras": facts}

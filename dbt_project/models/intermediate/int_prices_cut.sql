@@ -1,3 +1,5 @@
+{{ config(materialized = 'table', post_hook = '{{ analyze_this() }}') }}
+
 with prices as (
 
     select * from {{ ref('int_prices_pivoted') }}

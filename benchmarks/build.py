@@ -34,6 +34,12 @@ DBT_BUILD += ["--exclude-resource-type", "unit_test"]
 # Nodes that take less are summed up.
 SHOWN_SECONDS = 0.5
 
+# Models with one price, with prices by context size, by day and by service tier.
+MODELS = {
+    "gpt-4o": "openai", "gpt-4o-mini": "openai", "gpt-4.1": "openai", "gpt-5": "openai", "gpt-5-mini": "openai",
+    "o3": "openai", "claude-sonnet-4-5": "anthropic", "claude-haiku-4-5": "anthropic", "claude-3-5-haiku-latest":
+    "anthropic", "gemini-2.5-flash": "google", "gemini-2.5-pro": "google", "mistral-large-latest": "mistral",
+}  # fmt: skip
 TOKENS_OF_TRACE = "select ContextTokens as input, GeneratedTokens as output from read_csv('$trace')"
 TOKENS_MADE_UP = """
 select cast(exp(6.9 + 0.9 * z1) as bigint) as input, cast(exp(4.9 + 0.8 * z2) as bigint) as output
@@ -59,7 +65,7 @@ insert into llm_operations (
 )
 select
     md5('operation ' || i)::uuid, md5('session ' || i // $per_session)::uuid, 'step ' || i % 10, start_at,
-    if(i % 10 = 0, 'embedding', 'chat'), ['openai', 'anthropic', 'google'][1 + i % 3], 'model ' || i % 12,
+    if(i % 10 = 0, 'embedding', 'chat'), $models[1 + i % len($models)].provider, $models[1 + i % len($models)].model,
     input, output, 150 + 20 * output + i % 997, if(i % 25 = 0, null, input * 1e-6 + output * 4e-6),
     if(i % 50 = 0, 'error', 'success'), if(i % 50 = 0, 'rate limit exceeded', null), start_at + interval 2 second,
     if(i % 3 = 0, input // 3, null), if(i % 4 = 0, output // 2, null), 100 + i % 700
@@ -101,6 +107,7 @@ class Warehouse:
         tokens = TOKENS_OF_TRACE.replace("$trace", str(TRACE)) if TRACE.exists() else TOKENS_MADE_UP
         values = {
             "$tokens": tokens,
+            "$models": str([{"provider": provider, "model": model} for model, provider in MODELS.items()]),
             "$start": f"{self._start}T00:00:00Z",
             "$step": str(86_400_000_000 // self._per_day),
             "$per_session": str(OPERATIONS_PER_SESSION),

@@ -6,8 +6,8 @@
 {% macro cost_of(kinds, usage, rates, prefix='') -%}
     {%- set tokens = token_kinds(usage) -%}
     {%- for kind in kinds %}
-        {%- set quantity = 'cast(' ~ tokens[kind] ~ ' as numeric(19, 0)) * ' if kind in tokens else '' %}
+        {%- set rate = rates ~ '.' ~ prefix ~ kind ~ '_rate' %}
     {% if not loop.first %}+ {% endif -%}
-    cast({{ quantity }}{{ rates }}.{{ prefix }}{{ kind }}_rate as numeric(38, 12))
+    {{ charge(tokens[kind], rate) if kind in tokens else 'cast(' ~ rate ~ ' as numeric(38, 12))' }}
     {%- endfor %}
 {%- endmacro %}

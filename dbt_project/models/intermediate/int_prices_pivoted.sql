@@ -50,22 +50,17 @@ rated as (
     select
         *,
 
-        coalesce(input_tokens_price, 0) as plain_input_rate,
-        coalesce(cache_read_tokens_price, input_tokens_price, 0) as cache_read_rate,
-        coalesce(cache_write_tokens_price, input_tokens_price, 0) as cache_write_rate,
-        coalesce(cache_write_1h_tokens_price, cache_write_tokens_price, input_tokens_price, 0) as cache_write_1h_rate,
-        coalesce(input_audio_tokens_price, input_tokens_price, 0) as input_audio_rate,
-        coalesce(
-            cache_audio_read_tokens_price,
-            cache_read_tokens_price,
-            input_audio_tokens_price,
-            input_tokens_price,
-            0
-        ) as cache_read_audio_rate,
-        coalesce(output_tokens_price, 0) as plain_output_rate,
-        coalesce(output_reasoning_tokens_price, output_tokens_price, 0) as reasoning_rate,
-        coalesce(output_audio_tokens_price, output_tokens_price, 0) as output_audio_rate,
-        coalesce(requests_price, 0) as request_rate,
+        {{ rate_of(['input_tokens']) }} as plain_input_rate,
+        {{ rate_of(['cache_read_tokens', 'input_tokens']) }} as cache_read_rate,
+        {{ rate_of(['cache_write_tokens', 'input_tokens']) }} as cache_write_rate,
+        {{ rate_of(['cache_write_1h_tokens', 'cache_write_tokens', 'input_tokens']) }} as cache_write_1h_rate,
+        {{ rate_of(['input_audio_tokens', 'input_tokens']) }} as input_audio_rate,
+        {{ rate_of(['cache_audio_read_tokens', 'cache_read_tokens', 'input_audio_tokens', 'input_tokens']) }}
+        as cache_read_audio_rate,
+        {{ rate_of(['output_tokens']) }} as plain_output_rate,
+        {{ rate_of(['output_reasoning_tokens', 'output_tokens']) }} as reasoning_rate,
+        {{ rate_of(['output_audio_tokens', 'output_tokens']) }} as output_audio_rate,
+        {{ rate_of(['requests']) }} as request_rate,
 
         measured_unit_count > 0 as is_measured,
         input_tokens_price is not null as has_input_price,

@@ -39,7 +39,7 @@ itemized as (
         {{ cost_of(['reasoning'], 'operations', 'prices') }} as list_reasoning_cost_usd,
         {{ cost_of(audio_kinds, 'operations', 'prices') }} as list_audio_cost_usd,
         {{ cost_of(['request'], 'operations', 'prices') }} as list_request_cost_usd,
-        {{ uncached_cost_of('operations', 'prices') }} as uncached_cost_usd,
+        {{ cache_savings_of('operations', 'prices') }} as cache_savings_usd,
         {{ cost_of(priced_kinds(), 'operations', 'prices', prefix='batch_') }} as batch_cost_usd
     from operations
     left join prices on operations.price_id = prices.price_id
@@ -77,7 +77,7 @@ grouped as (
         ] %}
         cast(sum({{ amount }}) as numeric(38, 12)) as {{ amount }},
         {%- endfor %}
-        cast(sum(uncached_cost_usd - list_cost_usd) as numeric(38, 12)) as cache_savings_usd,
+        cast(sum(cache_savings_usd) as numeric(38, 12)) as cache_savings_usd,
         cast(sum(list_cost_usd - batch_cost_usd) as numeric(38, 12)) as batch_savings_usd,
 
         min(started_at) as first_operation_at,

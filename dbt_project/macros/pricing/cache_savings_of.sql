@@ -1,0 +1,10 @@
+{#
+    What caches saved of the cost of an operation, in US dollars: its cached tokens at the price of new input, less what they
+    cost. `usage` and `rates` are as in cost_of.
+#}
+{% macro cache_savings_of(usage, rates) -%}
+    {%- set tokens = token_kinds(usage) -%}
+    {{ charge([tokens.cache_read, tokens.cache_write, tokens.cache_write_1h] | join(' + '), rates ~ '.plain_input_rate') }}
+    + {{ charge(tokens.cache_read_audio, rates ~ '.input_audio_rate') }}
+    - ({{ cost_of(['cache_read', 'cache_write', 'cache_write_1h', 'cache_read_audio'], usage, rates) }})
+{%- endmacro %}

@@ -40,13 +40,25 @@ def test_its_python_snippets_run_one_after_the_other() -> None:
     assert [namespace[name].height for name in ("everything", "some", "messages")] == [5, 1, 4]  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("name", sorted(main.commands))
+def commands(group: click.Group, prefix: str = "") -> dict[str, click.Command]:
+    """Return the commands by what is typed, those of groups as well."""
+    found: dict[str, click.Command] = {}
+    for name, command in group.commands.items():
+        inner = commands(command, f"{prefix}{name} ") if isinstance(command, click.Group) else None
+        found |= {f"{prefix}{name}": command} if inner is None else inner
+    return found
+
+
+COMMANDS = commands(main)
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_it_documents_the_command(name: str) -> None:
     assert f"llmops {name}" in README
     row = next(line for line in README.splitlines() if line.startswith(f"| `llmops {name}"))
     options = {
         option
-        for parameter in main.commands[name].params
+        for parameter in COMMANDS[name].params
         if isinstance(parameter, click.Option)
         for option in parameter.opts
         if option.startswith("--")

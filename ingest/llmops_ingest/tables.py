@@ -138,5 +138,21 @@ llm_prices = sa.Table(
     sa.Column("applies_from", Timestamp),  # to operations loaded since then; NULL: to all, as repricing says
 )
 
+llm_billed_costs = sa.Table(
+    "llm_billed_costs",
+    metadata,
+    # A line of a provider's own cost export. The days of a provider are there whole or not at all.
+    sa.Column("billed_cost_id", Uuid, primary_key=True, nullable=False),
+    sa.Column("source", sa.String(64), nullable=False),  # openai, anthropic or csv: whose format the export has
+    sa.Column("billed_date", sa.Date, nullable=False),  # UTC
+    sa.Column("provider", Name, nullable=False),
+    sa.Column("model", Name),  # NULL: the line names none
+    sa.Column("line_item", LongText),  # what the amount is for, as billed
+    sa.Column("project", Name),  # the project or workspace it is billed to
+    sa.Column("amount_usd", Usd, nullable=False),  # negative: a credit
+    sa.Column("invoice", Name, nullable=False),  # the export's file
+    sa.Column("loaded_at", Timestamp, nullable=False),
+)
+
 RAW_TABLES = (llm_sessions, llm_operations, llm_messages)  # parents first
-REFERENCE_TABLES = (llm_prices,)  # small, and replicated whole
+REFERENCE_TABLES = (llm_prices, llm_billed_costs)  # small, and replicated whole

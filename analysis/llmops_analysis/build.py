@@ -20,7 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from sqlalchemy.engine import URL
 
-from llmops_analysis.dbt_project import project_directory, seeds_directory
+from llmops_analysis.dbt_project import project_directory, seeds_directory, with_seeds
 from llmops_ingest import settings
 from llmops_ingest.cli import dbt_environment
 from llmops_ingest.errors import ConfigurationError, PermanentError, TransientError
@@ -45,8 +45,8 @@ def build(arguments: Sequence[str] = (), *, target: str | None = None) -> BuildR
 
     On DuckDB a copy of the file is built and tested and then renamed into place: readers of the file never wait, and
     never see marts whose tests failed. Raises PermanentError if dbt fails (what was published before stays),
-    TransientError if the file is in use by another build for too long, ConfigurationError if dbt is not installed or
-    the arguments select nothing.
+    TransientError if the file is in use by another build for too long, ConfigurationError if dbt is not installed,
+    the arguments select nothing or `LLMOPS_SEEDS` is no folder of seeds.
     """
     # Looked up from the top: a part of a package that is not there cannot be looked up.
     if find_spec("dbt") is None or find_spec("dbt.cli") is None:
@@ -87,13 +87,17 @@ def _sync_prices() -> None:
 def _run_dbt(arguments: Sequence[str], variables: Mapping[str, str]) -> list[dict[str, Any]]:
     """Run `dbt build` and return what it says of each node."""
     project = project_directory()
+    profiles = os.environ.get("DBT_PROFILES_DIR") or str(project)
+    if seeds := settings.seeds_path():
+        # Always the same folder: dbt parses the whole project anew when it is another.
+        project = with_seeds(project, seeds, _target_path() / "project_with_seeds")
     # -P: a folder of the user's that is called `dbt` must not be taken for dbt.
     command = [sys.executable, "-P", "-m", "llmops_analysis.dbt_process", str(os.getpid()), "--quiet", "build"]
     # Unit tests check the project, not the data: whoever changes it runs them, by plain `dbt build`.
     command += ["--exclude-resource-type", "unit_test"]
     folders = {
         "DBT_PROJECT_DIR": str(project),
-        "DBT_PROFILES_DIR": os.environ.get("DBT_PROFILES_DIR") or str(project),
+        "DBT_PROFILES_DIR": profiles,
         # Beside the user, not beside the project, which may be part of an installed package.
         "DBT_TARGET_PATH": str(_target_path()),
         "DBT_LOG_PATH": str(Path("logs").absolute()),

@@ -42,11 +42,14 @@ def main() -> None:
 @click.option("--target", type=click.Choice(["duckdb", "postgres"]), help="By default where CONNECTION_STRING points.")
 @click.option("--full-refresh", is_flag=True, help="Rebuild incremental models from the start.")
 @click.option("--select", metavar="MODELS", help="Only these models, in dbt's selection syntax.")
-def build(target: str | None, full_refresh: bool, select: str | None) -> None:
+@click.option("--vars", "variables", metavar="YAML", help="Variables of the dbt project, as {name: value}.")
+def build(target: str | None, full_refresh: bool, select: str | None, variables: str | None) -> None:
     """Build and test the marts; publish them only if every test passes."""
     from llmops_analysis.build import build as run
 
-    arguments = [*(["--full-refresh"] if full_refresh else []), *(["--select", select] if select else [])]
+    arguments = ["--full-refresh"] if full_refresh else []
+    arguments += ["--select", select] if select else []
+    arguments += ["--vars", variables] if variables else []
     click.echo("building and testing the marts ...", err=True)
     result = run(arguments, target=target)
     click.echo(f"{result.models} models built, {result.tests} tests passed in {result.seconds:.1f} s: {result.where}")

@@ -6,6 +6,7 @@ from sqlalchemy.engine import URL
 
 from llmops_analysis import polars_from_db
 from llmops_analysis.relations import marts
+from llmops_analysis.terminal import UNKNOWN
 from llmops_ingest import addresses, engines, schema, settings
 from llmops_ingest.delivery.flushing import waiting
 from llmops_ingest.faults import translated
@@ -13,6 +14,7 @@ from llmops_ingest.journal import places
 from llmops_ingest.tables import RAW_TABLES
 
 _OPERATIONS = "fct_llm_operations"
+_BUDGETS = "fct_budget_status"
 
 
 def lines() -> Iterator[str]:
@@ -40,7 +42,7 @@ def _raw(url: URL) -> Iterator[str]:
         totals = polars_from_db(table.name, aggregate={"rows": ("*", "count"), "newest": ("loaded_at", "max")})
         rows, newest = totals.row(0)
         loaded = f", last loaded {newest:%Y-%m-%d %H:%M:%S} UTC" if newest else ""
-        yield f"  {table.name:<20} {rows:>12,} rows{loaded}"
+        yield f"  {table.name:<24} {rows:>12,} rows{loaded}"
 
 
 def _journal() -> Iterator[str]:
@@ -68,4 +70,25 @@ def _marts() -> Iterator[str]:
             yield f"  with records loaded until {newest:%Y-%m-%d %H:%M:%S} UTC"
     for name in names:
         totals = polars_from_db(name, aggregate={"rows": ("*", "count")})
-        yield f"  {name:<20} {totals.row(0)[0]:>12,} rows"
+        yield f"  {name:<24} {totals.row(0)[0]:>12,} rows"
+    if _BUDGETS in names:
+        yield from _budgets()
+
+
+def _budgets() -> Iterator[str]:
+    budgets = polars_from_db(_BUDGETS, order_by=["budget_name", "period_start_date"])
+    current = budgets.filter(budgets["is_current"])
+    for number, row in enumerate(current.iter_rows(named=True)):
+        if number == 0:
+            yield f"budgets       as of {row['as_of_date']}"
+        spent, forecast = (
+            UNKNOWN if row[name] is None else f"{row[name]:,.2f}" for name in ("spent_usd", "forecast_usd")
+        )
+        share = UNKNOWN if row["spent_share"] is None else f"{row['spent_share']:.0%}"
+        verdict = "BREACHED" if row["is_breached"] else "will be breached" if row["is_forecast_breached"] else "kept"
+        if row["unpriced_operation_count"]:
+            verdict += f" ({row['unpriced_operation_count']:,} unpriced)"
+        yield (
+            f"  {row['budget_name']:<20} {row['period']} until {row['period_end_date']}: {spent} of "
+            f"{row['budget_usd']:,.2f} USD spent ({share}), forecast {forecast}: {verdict}"
+        )

@@ -64,7 +64,7 @@ def _wrapped(name: str, width: int) -> str:
 
 
 def formatted(value: Any, name: str) -> str:
-    """Return the value as text: USD to six places, rates to four, other fractions to one, a dash for unknown."""
+    """Return the value as text: USD to six places, rates and shares to four, others to one, a dash for unknown."""
     if value is None:
         return UNKNOWN
     if isinstance(value, bool):
@@ -72,7 +72,7 @@ def formatted(value: Any, name: str) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float | Decimal):
-        places = 6 if name.endswith("_usd") or name == "cost" else 4 if name.endswith("_rate") else 1
+        places = 6 if name.endswith("_usd") or name == "cost" else 4 if name.endswith(("_rate", "_share")) else 1
         return f"{value:,.{places}f}"
     if isinstance(value, dt.datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"

@@ -7,6 +7,7 @@ Reads the environment and nothing else: it opens no file and no connection.
 | `CONNECTION_STRING` | SQLAlchemy URL of the raw store | `sqlite:///llmops.sqlite` |
 | `ASYNC_CONNECTION_STRING` | the same for the async API | derived from `CONNECTION_STRING` |
 | `LLMOPS_WAREHOUSE` | path of the DuckDB file with the marts | `llmops.duckdb` |
+| `LLMOPS_SEEDS` | folder of the user's own seeds (`budgets.csv` …) | those of the project, which are empty |
 """
 
 import os
@@ -127,6 +128,19 @@ def warehouse_path() -> Path:
             f"LLMOPS_WAREHOUSE must not be called {path.name}: DuckDB names the database after its file, and could not "
             f"tell it from the schema {path.stem} inside; call it, for example, {DEFAULT_WAREHOUSE}"
         )
+    return path
+
+
+def seeds_path() -> Path | None:
+    """Return the absolute path of the folder with the user's own seeds (`LLMOPS_SEEDS`), None if there is none.
+
+    Raises ConfigurationError if it is named and not there.
+    """
+    if not (text := os.environ.get("LLMOPS_SEEDS")):
+        return None
+    path = Path(text).expanduser().absolute()
+    if not path.is_dir():
+        raise ConfigurationError(f"LLMOPS_SEEDS: there is no folder {path}")
     return path
 
 

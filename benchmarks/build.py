@@ -9,6 +9,7 @@ results of nothing. What dbt takes to start and parse is measured on its own and
 """
 
 import argparse
+import copy
 import datetime as dt
 import json
 import os
@@ -91,10 +92,10 @@ class Build:
 
 
 class Warehouse:
-    """A raw store and the DuckDB file with its marts, in one directory."""
+    """A raw store and the DuckDB file with its marts, in one directory, built by a dbt project: this one by default."""
 
     def __init__(self, directory: Path, rows: int) -> None:
-        self._directory = directory
+        self._directory, self._project = directory, measuring.REPOSITORY
         self._raw = URL.create("duckdb", database=str(directory / "raw.duckdb"))
         # Whole sessions a day.
         self._per_day = max(1, rows // DAYS // OPERATIONS_PER_SESSION) * OPERATIONS_PER_SESSION
@@ -120,6 +121,12 @@ class Warehouse:
         with duckdb.connect(self._raw.database or "") as connection:
             connection.execute(statements)
 
+    def built_by(self, project: Path, directory: Path) -> "Warehouse":
+        """Return the same raw store with marts in another directory, built by another project."""
+        other = copy.copy(self)
+        other._project, other._directory = project, directory
+        return other
+
     def dbt_build(self, *arguments: str) -> Build:
         """Run `dbt build`; RuntimeError with what it printed if it fails."""
         target = self._directory / "target"
@@ -134,7 +141,7 @@ class Warehouse:
         started = time.perf_counter()
         done = subprocess.run(
             [*DBT_BUILD, *arguments],
-            cwd=measuring.REPOSITORY, env={**os.environ, **variables}, capture_output=True, text=True, check=False,
+            cwd=self._project, env={**os.environ, **variables}, capture_output=True, text=True, check=False,
         )  # fmt: skip
         seconds = time.perf_counter() - started
         if done.returncode:

@@ -1,5 +1,7 @@
 {{ config(materialized = 'table', post_hook = '{{ analyze_this() }}') }}
 
+{%- set cached_audio = ['cache_audio_read_tokens', 'cache_read_tokens', 'input_audio_tokens', 'input_tokens'] %}
+
 with prices as (
 
     select
@@ -55,8 +57,7 @@ rated as (
         {{ rate_of(['cache_write_tokens', 'input_tokens']) }} as cache_write_rate,
         {{ rate_of(['cache_write_1h_tokens', 'cache_write_tokens', 'input_tokens']) }} as cache_write_1h_rate,
         {{ rate_of(['input_audio_tokens', 'input_tokens']) }} as input_audio_rate,
-        {{ rate_of(['cache_audio_read_tokens', 'cache_read_tokens', 'input_audio_tokens', 'input_tokens']) }}
-        as cache_read_audio_rate,
+        {{ rate_of(cached_audio) }} as cache_read_audio_rate,
         {{ rate_of(['output_tokens']) }} as plain_output_rate,
         {{ rate_of(['output_reasoning_tokens', 'output_tokens']) }} as reasoning_rate,
         {{ rate_of(['output_audio_tokens', 'output_tokens']) }} as output_audio_rate,

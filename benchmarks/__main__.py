@@ -3,8 +3,6 @@
 from benchmarks import aicore, build, collector, load, pricing, read
 
 SECTIONS = {
-    "Recording": collector, "Loading": load, "Reading": read, "AiCore": aicore, "Building": build, "Pricing": pricing,
-}  # fmt: skip
     "Recording": collector,
     "Loading": load,
     "Reading": read,

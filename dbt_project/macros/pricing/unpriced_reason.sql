@@ -1,4 +1,4 @@
-{# Why an operation has no cost, or NULL if it has one; of the CTE `chosen` of fct_llm_operations, whose columns it reads. #}
+{# Why an operation has no cost, or NULL if it has one; of the CTE `chosen` of int_operations_priced, whose columns it reads. #}
 {% macro unpriced_reason() -%}
     case
         when cost_source is not null then null

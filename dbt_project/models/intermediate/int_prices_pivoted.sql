@@ -78,6 +78,7 @@ final as (
         {%- for kind in priced_kinds() %}
         batch.{{ kind }}_rate as batch_{{ kind }}_rate,
         {%- endfor %}
+        {{ rates_differ('rated', 'batch') }} as has_batch_discount,
         rated.*
     from rated
     left join rated as batch

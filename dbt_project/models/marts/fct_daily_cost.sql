@@ -40,7 +40,11 @@ itemized as (
         {{ cost_of(audio_kinds, 'operations', 'prices') }} as list_audio_cost_usd,
         {{ cost_of(['request'], 'operations', 'prices') }} as list_request_cost_usd,
         {{ cache_savings_of('operations', 'prices') }} as cache_savings_usd,
-        {{ cost_of(priced_kinds(), 'operations', 'prices', prefix='batch_') }} as batch_cost_usd
+        case
+            when prices.has_batch_discount
+                then {{ cost_of(priced_kinds(), 'operations', 'prices', prefix='batch_') | indent(20) }}
+            when not prices.has_batch_discount then operations.list_cost_usd
+        end as batch_cost_usd
     from operations
     left join prices on operations.price_id = prices.price_id
 

@@ -110,10 +110,10 @@ def test_operations_without_a_known_cost_are_shown_as_unpriced_and_never_as_free
     assert unpriced > 0
     assert shown["headline"]["unpriced_operation_count"] == unpriced
     assert sum(row["unpriced_operation_count"] for row in plotted(shown["unpriced_chart"])) == unpriced
-    davinci = shown["models"].filter(pl.col("model") == "davinci:2023-07-21-v2").row(0, named=True)
-    assert davinci["cost_usd"] is None
-    assert davinci["cost_per_1k_tokens_usd"] is None
-    assert davinci["unpriced_operation_count"] == davinci["operation_count"]
+    images = shown["models"].filter(pl.col("model") == "dall-e-2").row(0, named=True)
+    assert images["cost_usd"] is None
+    assert images["cost_per_1k_tokens_usd"] is None
+    assert images["unpriced_operation_count"] == images["operation_count"]
     assert all(row["cost_usd"] is not None for row in plotted(shown["cost_chart"]))
     assert "unpriced" in html
 

@@ -7,6 +7,7 @@ meant must never be used.
 
 import csv
 import datetime as dt
+import io
 import itertools
 import os
 from collections.abc import Iterator
@@ -38,8 +39,10 @@ _ALIASES = ("provider", "model", "priced_provider", "priced_model")
 _OVERRIDES = (
     "provider", "model", "service_tier", "unit", "tier_start", "valid_from", "valid_to", "price", "per", "currency",
 )  # fmt: skip
-# A price for one unit above which something is certainly wrong, and which the decimals of the marts could not hold.
-_HIGHEST_USD = Decimal(999)
+# Prices for one unit and context sizes beyond which something is certainly wrong, and which the marts could not hold.
+_LOWEST_USD, _HIGHEST_USD = Decimal("1e-15"), Decimal(999)
+_LARGEST_CONTEXT = 1_000_000_000_000
+_EARLIEST_DAY = dt.date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +121,6 @@ def _override(path: Path, number: int, row: dict[str, str]) -> Override:
         raise _wrong(path, number, f"there is no service_tier {tier!r}; there are {', '.join(SERVICE_TIERS)}")
     if row["currency"].upper() != "USD":
         raise _wrong(path, number, f"currency must be USD, not {row['currency']!r}: convert the price")
-    if not (row["tier_start"] or "0").isdecimal():
-        raise _wrong(path, number, f"tier_start must be a whole number of input tokens, not {row['tier_start']!r}")
     start, end = (_day(path, number, name, row[name]) for name in ("valid_from", "valid_to"))
     if start and end and end <= start:
         raise _wrong(path, number, f"valid_to {end} must be after valid_from {start}: it is the first day without it")
@@ -128,7 +129,7 @@ def _override(path: Path, number: int, row: dict[str, str]) -> Override:
         model=row["model"],
         service_tier=tier,
         unit=row["unit"],
-        tier_start=int(row["tier_start"] or 0),
+        tier_start=_tokens(path, number, row["tier_start"] or "0"),
         valid_from=start,
         valid_to=end,
         usd_per_unit=_price(path, number, row),
@@ -145,7 +146,7 @@ def _price(path: Path, number: int, row: dict[str, str]) -> Decimal:
         )
     if per <= 0:
         raise _wrong(path, number, f"per must be above 0, not {row['per']}: 1000000 for a price per million tokens")
-    if price / per > _HIGHEST_USD:
+    if not _LOWEST_USD <= price / per <= _HIGHEST_USD:
         raise _wrong(path, number, f"{price} USD per {per} {row['unit']} is no price: per is how many units it buys")
     return price / per
 
@@ -155,23 +156,35 @@ def _decimal(path: Path, number: int, name: str, text: str) -> Decimal:
         value = Decimal(text)
     except InvalidOperation:
         value = Decimal("NaN")
-    if not value.is_finite():
+    if not value.is_finite() or abs(value.adjusted()) > 100:  # beyond that no sum is right
         raise _wrong(path, number, f"{name} must be a number, not {text!r}")
     return value
 
 
+def _tokens(path: Path, number: int, text: str) -> int:
+    # int() refuses to read thousands of digits.
+    if not text.isdecimal() or len(text) > 100 or int(text) > _LARGEST_CONTEXT:
+        raise _wrong(path, number, f"tier_start must be a whole number of input tokens, not {text!r}")
+    return int(text)
+
+
 def _day(path: Path, number: int, name: str, text: str) -> dt.date | None:
     try:
-        return dt.date.fromisoformat(text) if text else None
+        day = dt.date.fromisoformat(text) if text else None
     except ValueError:
         raise _wrong(path, number, f"{name} must be a day as in 2025-12-31, not {text!r}") from None
+    if day and day < _EARLIEST_DAY:
+        raise _wrong(path, number, f"{name} must not be before {_EARLIEST_DAY}, but is {text}; empty is without limit")
+    return day
 
 
 def _path(name: str, project_seeds: Path) -> Path:
     if given := os.environ.get("LLMOPS_SEEDS"):
-        path = Path(given).expanduser() / name
-        if path.is_file():
-            return path
+        folder = Path(given).expanduser()
+        if not folder.is_dir():  # other prices than those that were meant would be used
+            raise ConfigurationError(f"LLMOPS_SEEDS must be a folder with your seeds, but {folder} is none")
+        if (folder / name).is_file():
+            return folder / name
     return project_seeds / name
 
 
@@ -179,14 +192,21 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str,
     """Yield the lines of a file that may be missing, each with its number; what is left out is an empty text."""
     if not path.is_file():
         return
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read as a text in UTF-8: {error}") from None
+    reader = csv.DictReader(io.StringIO(text), strict=True)
+    try:
         if tuple(reader.fieldnames or ()) != columns:
-            raise ConfigurationError(f"{path}: its columns must be {', '.join(columns)}")
+            raise _wrong(path, 1, f"the columns must be {','.join(columns)}")
         for row in reader:
             if None in row or None in row.values():
                 raise _wrong(path, reader.line_num, f"it must have {len(columns)} values")
             yield reader.line_num, {name: value.strip() for name, value in row.items()}
+    except csv.Error as error:
+        # The reader counts what it has read well.
+        raise _wrong(path, reader.line_num + 1, f"it is no CSV: {error}") from None
 
 
 def _wrong(path: Path, line: int, reason: str) -> ConfigurationError:

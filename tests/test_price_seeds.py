@@ -261,7 +261,7 @@ def alias(folder: Path, *lines: str) -> list[Alias]:
 
 
 def priced_as(found: Found | None) -> str | None:
-    return found and f"{found.provider.id}/{found.model.id}"
+    return f"{found.provider.id}/{found.model.id}" if found else None
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ that was there when they were loaded, those loaded before the first one by the f
 set says of last year changes no cost, until `reprice` says that it shall.
 """
 
-import contextlib
 import datetime as dt
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -22,10 +22,14 @@ from llmops_ingest.errors import ConfigurationError
 from llmops_ingest.faults import translated
 from llmops_ingest.ids import derived_id
 from llmops_ingest.prices import seeds
+from llmops_ingest.schema import VERSION_TABLE
 from llmops_ingest.tables import llm_operations, llm_prices
 
 if TYPE_CHECKING:
     from llmops_ingest.prices.cards import Row
+
+# "llmprice" as a number, so that nobody else in the database takes the same.
+_ADVISORY_LOCK_KEY = 0x6C6C6D7072696365
 
 Name = tuple[str | None, str]
 """Provider and model as an app names them."""
@@ -54,7 +58,7 @@ def names(url: URL) -> set[Name]:
     columns = llm_operations.c
     query = sa.select(columns.provider, columns.model).distinct()
     with translated(url), engines.snapshot(engines.engine_for(url)) as connection:
-        return known(connection.execute(query).tuples())
+        return known((row.provider, row.model) for row in connection.execute(query))
 
 
 def known(rows: Iterable[tuple[str | None, str | None]]) -> set[Name]:
@@ -113,12 +117,21 @@ def sync(url: URL, wanted: Iterable[Name], project_seeds: Path, *, reprice: bool
 
 
 def _append(url: URL, rows: list[dict[str, Any]]) -> None:
-    # Somebody who synchronises at the same time finds the same, and gives it the same ids.
-    with contextlib.suppress(sa.exc.IntegrityError), engines.transaction(url) as connection:
+    """Append the snapshots that nobody who synchronises at the same time has appended before."""
+    with engines.transaction(url) as connection:
+        _wait_for_turn(connection)
         numbers = {name: snapshot.number for name, snapshot in _newest(connection).items()}
         missing = [row for row in rows if row["snapshot_number"] > numbers.get((row["provider"], row["model"]), 0)]
         if missing:
             connection.execute(sa.insert(llm_prices), missing)
+
+
+def _wait_for_turn(connection: sa.Connection) -> None:
+    """Let no other transaction append until this one ends: two snapshots of one number would be a mixture of prices."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK_KEY)))
+    elif connection.dialect.name in ("mysql", "mariadb"):  # locks of a name do not end with the transaction there
+        connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE} FOR UPDATE")
 
 
 def _row(url: URL, name: Name, row: "Row", snapshot: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,7 +140,8 @@ def _row(url: URL, name: Name, row: "Row", snapshot: Mapping[str, Any]) -> dict[
     facts = row._asdict() | dict(snapshot)
     card = (snapshot["snapshot_number"], row.service_tier, row.valid_from, row.window_start_s, row.tier_start)
     return facts | {
-        "price_id": derived_id("price", provider or "", model, *(str(part) for part in card)),
+        # As JSON, in which no two cards are the same text: names may hold any separator.
+        "price_id": derived_id("price", json.dumps([provider, model, *card], default=str)),
         "provider": provider,
         "model": model,
         "valid_from": _stored_time(url, row.valid_from),

@@ -10,12 +10,12 @@ with recursive operations as (
 calls as (
 
     select
+        operation_id,
         parent_operation_id,
-        count(*) as child_call_count,
-        max(loaded_at) as last_child_loaded_at
+        loaded_at,
+        {{ is_span('operation_type') }} as is_span
     from operations
     where input_tokens is not null or output_tokens is not null or recorded_cost_usd is not null
-    group by parent_operation_id
 
 ),
 
@@ -35,14 +35,32 @@ ancestors as (
 
 ),
 
+-- What an agent used that is part of itself is left to nobody.
+counted as (
+
+    select
+        calls.parent_operation_id,
+        count(*) as child_call_count,
+        max(calls.loaded_at) as last_child_loaded_at
+    from calls
+    left join ancestors
+        on
+            calls.is_span
+            and calls.parent_operation_id = ancestors.parent_operation_id
+            and calls.operation_id = ancestors.operation_id
+    where ancestors.operation_id is null
+    group by calls.parent_operation_id
+
+),
+
 final as (
 
     select
         ancestors.operation_id,
-        cast(sum(calls.child_call_count) as bigint) as child_call_count,
-        max(calls.last_child_loaded_at) as last_child_loaded_at
+        cast(sum(counted.child_call_count) as bigint) as child_call_count,
+        max(counted.last_child_loaded_at) as last_child_loaded_at
     from ancestors
-    inner join calls on ancestors.parent_operation_id = calls.parent_operation_id
+    inner join counted on ancestors.parent_operation_id = counted.parent_operation_id
     group by ancestors.operation_id
 
 )

@@ -29,7 +29,7 @@ demo: $(RUNTIME) ## load the sample, build and test the marts, print daily cost 
 	$(BIN)/llmops build
 	@echo
 	$(BIN)/llmops show fct_daily_cost --limit 15 --columns \
-	  operation_date,workspace,agent_id,model,operation_count,unpriced_operation_count,total_tokens,cost_usd
+	  operation_date,workspace,agent_id,model,operation_count,unpriced_operation_count,without_usage_count,cost_usd
 	@echo
 	$(BIN)/llmops show fct_daily_latency --limit 15 --columns \
 	  operation_date,workspace,model,operation_type,operation_count,error_rate,p50_latency_ms,p95_latency_ms

@@ -68,11 +68,21 @@ def _marts() -> Iterator[str]:
         (newest,) = polars_from_db(_OPERATIONS, aggregate={"newest": ("loaded_at", "max")}).row(0)
         if newest is not None:
             yield f"  with records loaded until {newest:%Y-%m-%d %H:%M:%S} UTC"
+        yield from _unpriced()
     for name in names:
         totals = polars_from_db(name, aggregate={"rows": ("*", "count")})
         yield f"  {name:<24} {totals.row(0)[0]:>12,} rows"
     if _BUDGETS in names:
         yield from _budgets()
+
+
+def _unpriced() -> Iterator[str]:
+    """Yield how many operations have no cost, and why."""
+    counts = polars_from_db(_OPERATIONS, group_by="unpriced_reason", aggregate={"n": ("*", "count")}, order_by="-n")
+    reasons = [(reason, number) for reason, number in counts.select("unpriced_reason", "n").rows() if reason]
+    if reasons:
+        total = sum(number for _, number in reasons)
+        yield f"  {total:,} operations have no cost: {', '.join(f'{number:,} {reason}' for reason, number in reasons)}"
 
 
 def _budgets() -> Iterator[str]:

@@ -20,11 +20,15 @@ from conftest import LEAKING_NAMES, LEAKING_PREFIXES, REPOSITORY
 from llmops_analysis import polars_from_db
 from llmops_ingest import Loader, engines, schema, settings, tables
 from llmops_ingest.cli import dbt_environment
+from llmops_ingest.prices.sync import names, sync
 from records import START, identifier, operation
 
 DAILY = ["fct_daily_cost", "fct_daily_latency", "fct_daily_sessions"]
-MARTS = ["dim_models", "dim_sessions", *DAILY, "fct_llm_operations"]
+MARTS = ["dim_models", "dim_prices", "dim_sessions", *DAILY, "fct_llm_operations"]
+# What has rows without operations.
+KEPT = ["dim_prices", "dim_sessions"]
 NUMBERS = range(60)
+PRICES = "provider,model,service_tier,unit,tier_start,valid_from,valid_to,price,per,currency\n"
 
 
 class Team:
@@ -32,6 +36,8 @@ class Team:
 
     def __init__(self, project: Path, store: str) -> None:
         self.project, self.store, self.warehouse = project, store, project.parent / "llmops.duckdb"
+        self.seeds = project.parent / "seeds"
+        self.seeds.mkdir(exist_ok=True)
 
     @property
     def variables(self) -> dict[str, str]:
@@ -39,7 +45,7 @@ class Team:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("CONNECTION_STRING", self.store)
             patch.setenv("LLMOPS_WAREHOUSE", str(self.warehouse))
-            return clean | {"DO_NOT_TRACK": "1"} | dbt_environment(mask=False)
+            return clean | {"DO_NOT_TRACK": "1", "LLMOPS_SEEDS": str(self.seeds)} | dbt_environment(mask=False)
 
     def dbt(self, *arguments: str) -> str:
         """Run dbt; return what it printed if it failed, else nothing."""
@@ -92,6 +98,19 @@ class Team:
 
     def load(self, *records: dict[str, Any]) -> None:
         Loader(self.store).load(records, on_conflict="update")
+
+    def charge(self, *prices: tuple[str, str, float], reprice: bool = False) -> None:
+        """Negotiate these prices (model, service tier, USD for a million tokens of any kind), and look them up."""
+        lines = [
+            f"openai,{model},{tier},{unit},,,,{usd},1000000,USD\n"
+            for model, tier, usd in prices
+            for unit in ("input_tokens", "output_tokens")
+        ]
+        (self.seeds / "price_overrides.csv").write_text(PRICES + "".join(lines))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("LLMOPS_SEEDS", str(self.seeds))
+            url = settings.sync_url(self.store)
+            sync(url, names(url), self.project / "dbt_project" / "seeds", reprice=reprice)
 
     def in_store(self, *statements: sa.Executable) -> None:
         with engines.engine_for(settings.sync_url(self.store)).begin() as connection:
@@ -189,15 +208,15 @@ def test_days_that_are_gone_are_gone_from_all_marts(team: Team) -> None:
     table = tables.llm_operations
     team.in_store(table.delete().where(table.c.timestamp < START.replace(day=2)))
     assert team.build() == ""
-    assert {str(frame["operation_date"].min()) for frame in list(team.marts().values())[2:]} == {"2025-03-02"}
+    assert {str(frame["operation_date"].min()) for frame in list(team.marts().values())[3:]} == {"2025-03-02"}
 
     team.in_store(table.delete())
     assert team.build() == ""
 
-    assert [frame.height for mart, frame in team.marts().items() if mart != "dim_sessions"] == [0, 0, 0, 0, 0]
+    assert [frame.height for mart, frame in team.marts().items() if mart not in KEPT] == [0, 0, 0, 0, 0]
     team.load(on_day(1, 0))
     assert team.build() == ""
-    assert [frame.height for mart, frame in team.marts().items() if mart != "dim_sessions"] == [1, 1, 1, 1, 1]
+    assert [frame.height for mart, frame in team.marts().items() if mart not in KEPT] == [1, 1, 1, 1, 1]
 
 
 def test_what_an_interrupted_or_partial_build_left_out_is_caught_up_with(team: Team) -> None:
@@ -241,7 +260,7 @@ def test_incremental_builds_make_what_a_full_refresh_makes(
     schema.ensure_schema(store)
     chosen = random.Random(7)
     for _ in range(4):
-        for _ in range(12):
+        for _ in range(16):
             change_something(team, chosen)
         assert team.dbt("run") == ""
     assert 0 < len(team.days_to_check()) <= 8
@@ -252,17 +271,29 @@ def test_incremental_builds_make_what_a_full_refresh_makes(
     assert team.build("--full-refresh") == ""
     assert_same(incremental, team.marts())
     assert incremental["fct_daily_cost"].height > 5
+    assert incremental["dim_prices"]["snapshot_number"].max() > 3
+    assert set(incremental["fct_llm_operations"]["cost_source"]) == {"recorded", "list", "children", None}
 
 
 def change_something(team: Team, chosen: random.Random) -> None:
-    """Load an operation, correct one, move it to another day or session, delete a day or a session, or fill one in."""
+    """Load, correct, move, delete or belong to an operation, delete a day, fill in a session, or charge."""
     number, day, session = chosen.choice(NUMBERS), chosen.randrange(8), identifier(f"session {chosen.randrange(6)}")
-    kind = chosen.choice(["load", "load", "load", "correct", "move", "delete", "delete a day", "fill in"])
+    usual = ["load", "load", "load", "correct", "move", "belong", "delete", "delete a day", "fill in"]
+    kind = chosen.choice([*usual, "charge", "reprice"])
     table = tables.llm_operations
     if kind in ("load", "move"):
-        team.load(on_day(number, day, session_id=session, model=chosen.choice("abc"), cost=chosen.random()))
+        facts = {"model": chosen.choice("abc"), "service_tier": chosen.choice([None, "batch", "flex"])}
+        team.load(on_day(number, day, session_id=session, cost=chosen.choice([None, chosen.random()]), **facts))
     elif kind == "correct":
         team.load(on_day(number, number % 8, cost=chosen.choice([None, 0.25]), status=chosen.choice(["ok", "error"])))
+    elif kind == "belong":
+        parent = chosen.choice(NUMBERS)
+        team.load(on_day(parent, parent % 8, operation_type="invoke_agent"))
+        team.load(on_day(number, day, parent_operation_id=identifier(f"operation {parent}"), model="a"))
+    elif kind in ("charge", "reprice"):
+        models = chosen.sample([("a", ""), ("a", "batch"), ("b", ""), ("gpt-4o-mini", "")], 3)
+        prices = [(model, tier, chosen.randrange(1, 100)) for model, tier in models]
+        team.charge(*prices, reprice=kind == "reprice")
     elif kind == "delete":
         team.in_store(table.delete().where(table.c.operation_id == identifier(f"operation {number}")))
     elif kind == "delete a day":

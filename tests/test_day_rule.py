@@ -271,7 +271,7 @@ def test_incremental_builds_make_what_a_full_refresh_makes(
     assert team.build("--full-refresh") == ""
     assert_same(incremental, team.marts())
     assert incremental["fct_daily_cost"].height > 5
-    assert incremental["dim_prices"]["snapshot_number"].max() > 3
+    assert any(number > 3 for number in incremental["dim_prices"]["snapshot_number"])
     assert set(incremental["fct_llm_operations"]["cost_source"]) == {"recorded", "list", "children", None}
 
 

@@ -4,7 +4,12 @@
 #}
 {% macro cache_savings_of(usage, rates) -%}
     {%- set tokens = token_kinds(usage) -%}
-    {{ charge([tokens.cache_read, tokens.cache_write, tokens.cache_write_1h] | join(' + '), rates ~ '.plain_input_rate') }}
-    + {{ charge(tokens.cache_read_audio, rates ~ '.input_audio_rate') }}
-    - ({{ cost_of(['cache_read', 'cache_write', 'cache_write_1h', 'cache_read_audio'], usage, rates) }})
+    case
+        when coalesce({{ usage }}.cache_read_tokens, 0) <> 0 or coalesce({{ usage }}.cache_write_tokens, 0) <> 0
+            then
+            {{ charge([tokens.cache_read, tokens.cache_write, tokens.cache_write_1h] | join(' + '), rates ~ '.plain_input_rate') }}
+            + {{ charge(tokens.cache_read_audio, rates ~ '.input_audio_rate') }}
+            - ({{ cost_of(['cache_read', 'cache_write', 'cache_write_1h', 'cache_read_audio'], usage, rates) }})
+        when {{ rates }}.plain_input_rate is not null then cast(0 as numeric(38, 12))
+    end
 {%- endmacro %}

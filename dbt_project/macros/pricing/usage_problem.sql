@@ -13,9 +13,12 @@
             and {{ usage }}.cache_read_audio_tokens is null
             then 'ambiguous_usage'
         when
-            {%- for tokens in token_kinds(usage).values() %}
-            {{ tokens }} not between 0 and 1000000000000{{ ' or' if not loop.last }}
-            {%- endfor %}
+            least(
+                {%- for tokens in token_kinds(usage).values() %}
+                {{ tokens }}{{ ',' if not loop.last }}
+                {%- endfor %}
+            ) < 0
+            or greatest({{ usage }}.input_tokens, {{ usage }}.output_tokens) > 1000000000000
             then 'impossible_usage'
     end
 {%- endmacro %}

@@ -23,6 +23,7 @@ from conftest import LEAKING_NAMES, LEAKING_PREFIXES, REPOSITORY
 from llmops_analysis import polars_from_db
 from llmops_analysis.cli import main
 from llmops_ingest import Loader, engines, schema, settings, tables
+from llmops_ingest.prices.sync import names, sync
 from records import START, operation
 
 SAMPLE = REPOSITORY / "ingest" / "sample" / "operations.jsonl"
@@ -309,9 +310,12 @@ def test_postgres_has_the_same_marts(folder: Path, own_project: Path, postgres_u
     # The same moment in both, as marts say when their rows were loaded.
     for url in ("sqlite:///llmops.sqlite", postgres_url):
         Loader(url).load([*records, *extra])
+        store = settings.sync_url(url)
+        sync(store, names(store), REPOSITORY / "dbt_project" / "seeds")
         with engines.engine_for(settings.sync_url(url)).begin() as connection:
             for table in tables.RAW_TABLES:
                 connection.execute(sa.update(table).values(loaded_at=START))
+            connection.execute(sa.update(tables.llm_prices).values(known_at=START))
     shell = 'eval "$("$0" -c "from llmops_analysis.cli import main; main()" env)" && exec "$1" build --target postgres'
 
     built = run_in(folder, *PROGRAM, "build", "--full-refresh")

@@ -169,6 +169,16 @@ def test_repricing_appends_for_all_times_where_something_has_changed(store_url: 
     assert synced(store_url, [MINI, SONNET, O3]).changed == 0
 
 
+def test_a_model_of_ones_own_needs_prices_for_all_its_tokens(sqlite_url: str, own_seeds: Path) -> None:
+    negotiate(own_seeds, ",in-house,,input_tokens,,,,2,1000000,USD")
+
+    with pytest.raises(ConfigurationError, match=r"in-house .*none for output_tokens"):
+        synced(sqlite_url, [UNKNOWN])
+
+    negotiate(own_seeds, ",in-house,,input_tokens,,,,2,1000000,USD", ",in-house,,output_tokens,,,,free,,USD")
+    assert synced(sqlite_url, [UNKNOWN]) == Synced(1, 1, [])
+
+
 def test_names_that_became_unknown_keep_their_last_prices(store_url: str, own_seeds: Path) -> None:
     negotiate(own_seeds, ",in-house,,input_tokens,,,,free,,USD", ",in-house,,output_tokens,,,,7,1000000,USD")
     assert synced(store_url, [UNKNOWN]) == Synced(1, 1, [])
@@ -186,6 +196,7 @@ def test_days_and_hours_of_prices_are_in_utc_wherever_they_are_read(store_url: s
         own_seeds,
         ",in-house,,input_tokens,,2025-03-01,2025-04-01,1,1000,USD",
         ",in-house,,input_tokens,,2025-04-01,,2,1000,USD",
+        ",in-house,,output_tokens,,2025-03-01,,free,,USD",
     )
     peak = ("deepseek", "deepseek-chat")
     assert synced(store_url, [O3, UNKNOWN, peak]).priced == 3
@@ -225,6 +236,7 @@ def test_names_that_hold_separators_are_not_taken_for_each_other(store_url: str,
         "a,b:c,,input_tokens,,,,2,1000,USD",
         ",a:b:c,,input_tokens,,,,3,1000,USD",
         '"a""","b,""c",,input_tokens,,,,4,1000,USD',
+        *(f"{name},,output_tokens,,,,free,,USD" for name in ("a:b,c", "a,b:c", ",a:b:c", '"a""","b,""c"')),
     )
     assert synced(store_url, alike).changed == 4
     assert [usd(stored_prices(store_url, name), "input_tokens") for name in alike] == [
@@ -371,7 +383,12 @@ def test_the_commands_say_what_they_found(llmops: Callable[..., Result], sqlite_
     (own_seeds / "model_aliases.csv").write_text(
         "provider,model,priced_provider,priced_model\nopenai,gpt-99,openai,gpt-4o\n"
     )
-    negotiate(own_seeds, ",in-house,,input_tokens,,,,1,1000000,USD", "openai,o3,,input_tokens,,,,1,1000000,USD")
+    negotiate(
+        own_seeds,
+        ",in-house,,input_tokens,,,,1,1000000,USD",
+        ",in-house,,output_tokens,,,,1,1000000,USD",
+        "openai,o3,,input_tokens,,,,1,1000000,USD",
+    )
     done = llmops("prices", "sync")
     assert (done.exit_code, done.stdout) == (0, f"4 models have prices in {sqlite_url}, 3 of them new ones\n")
     assert done.stderr == ""
@@ -415,9 +432,9 @@ def test_prices_are_replicated_to_the_last_digit(store_url: str, own_seeds: Path
     negotiate(
         own_seeds,
         ",in-house,,input_tokens,,2025-03-01,2025-04-01,0.123456789012345678,1,USD",
-        ",in-house,,output_tokens,,,,0.000000000000001,1,USD",
-        ",in-house,,requests,,,,998.999999999999999999,1,USD",
-        ",in-house,,cache_read_tokens,,,,free,,USD",
+        ",in-house,,output_tokens,,2025-03-01,2025-04-01,0.000000000000001,1,USD",
+        ",in-house,,requests,,2025-03-01,2025-04-01,998.999999999999999999,1,USD",
+        ",in-house,,cache_read_tokens,,2025-03-01,2025-04-01,free,,USD",
     )
     synced(store_url, [O3, UNKNOWN])
     negotiate(own_seeds)

@@ -93,6 +93,8 @@ def sync(url: URL, wanted: Iterable[Name], project_seeds: Path, *, reprice: bool
             provider, model = name
             found = find(provider, model, aliases)
             rows = cards.rows(found, [o for o in overrides if (o.provider, o.model) == name])
+            if found is None:
+                _refuse_partial(name, rows)
             before = stored.get(name)
             if not rows and before is None:
                 unknown.append(name)
@@ -114,6 +116,21 @@ def sync(url: URL, wanted: Iterable[Name], project_seeds: Path, *, reprice: bool
         if new:
             _append(url, new)
     return Synced(priced, changed, unknown)
+
+
+def _refuse_partial(name: Name, rows: "Iterable[Row]") -> None:
+    """Raise ConfigurationError if prices of one's own, of a model without others, would make some tokens free."""
+    units: dict[tuple[Any, ...], set[str]] = {}
+    for row in rows:
+        units.setdefault((row.service_tier, row.valid_from, row.tier_start), set()).add(row.unit)
+    for (tier, day, tokens), priced in units.items():
+        if missing := [unit for unit in ("input_tokens", "output_tokens") if unit not in priced]:
+            since = f" since {day}" if day else ""
+            raise ConfigurationError(
+                f"price_overrides.csv has prices for {name[0] or '(no provider)'} {name[1]} ({tier}{since}, from "
+                f"{tokens} input tokens), but none for {' and '.join(missing)}, and genai-prices does not know the model: "
+                f"give all of them, or the price {seeds.FREE}"
+            )
 
 
 def _append(url: URL, rows: list[dict[str, Any]]) -> None:

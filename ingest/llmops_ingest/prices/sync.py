@@ -128,8 +128,8 @@ def _refuse_partial(name: Name, rows: "Iterable[Row]") -> None:
             since = f" since {day}" if day else ""
             raise ConfigurationError(
                 f"price_overrides.csv has prices for {name[0] or '(no provider)'} {name[1]} ({tier}{since}, from "
-                f"{tokens} input tokens), but none for {' and '.join(missing)}, and genai-prices does not know the model: "
-                f"give all of them, or the price {seeds.FREE}"
+                f"{tokens} input tokens), but none for {' and '.join(missing)}, and genai-prices does not know the "
+                f"model: give all of them, or the price {seeds.FREE}"
             )
 
 

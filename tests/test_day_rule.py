@@ -258,7 +258,6 @@ def test_incremental_builds_make_what_a_full_refresh_makes(
     team = Team(project, store)
     team.warehouse.unlink(missing_ok=True)
     schema.ensure_schema(store)
-    assert team.dbt("seed") == ""
     chosen = random.Random(7)
     for _ in range(4):
         for _ in range(16):

@@ -34,7 +34,7 @@ with recorded as (
 select
     'The budget ' || coalesce(budgets.budget_name, '(without a name)') || ' is for the ' || budgets.scope || ' ' || budgets.scope_value
     || ', of which there are no operations' as problem
-from {{ ref('budgets') }} as budgets
+from {{ seeded('budgets') }} as budgets
 left join recorded on budgets.scope = recorded.scope and budgets.scope_value = recorded.scope_value
 where budgets.scope <> 'all' and recorded.scope is null
 order by problem

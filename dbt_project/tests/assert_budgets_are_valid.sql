@@ -2,7 +2,7 @@
 {%- set problems %}
 with budgets as (
 
-    select * from {{ ref('budgets') }}
+    select * from {{ seeded('budgets') }} as seed
 
 ),
 

@@ -9,7 +9,7 @@ with recursive budgets as (
         starts_on,
         ends_on,
         {{ budget_as_of_date() }} as as_of_date
-    from {{ ref('budgets') }}
+    from {{ seeded('budgets') }} as seed
 
 ),
 

@@ -244,7 +244,7 @@ def test_a_folder_of_seeds_that_is_not_there_is_not_passed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LLMOPS_SEEDS", str(tmp_path / "typo"))
-    with pytest.raises(ConfigurationError, match=r"LLMOPS_SEEDS must be a folder with your seeds, but \S+typo is none"):
+    with pytest.raises(ConfigurationError, match=r"LLMOPS_SEEDS: there is no folder \S+typo"):
         overrides(PROJECT_SEEDS)
 
 

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
-from llmops_ingest import engines, schema, settings, tables
+from llmops_ingest import schema, settings, tables
 from llmops_ingest.errors import ConfigurationError
 from llmops_ingest.fingerprints import EPOCH, differing_days, recent
 from llmops_ingest.replication_references import replicate_references
@@ -70,7 +70,7 @@ def replicate(connection: "duckdb.DuckDBPyConnection", url: URL | None = None) -
 
     url = settings.sync_url() if url is None else url
     _refuse_same_file(connection, url)
-    has_store = _has_store(url)
+    has_store = schema.is_there(url)
     connection.execute("BEGIN")
     try:
         if not has_store:
@@ -225,20 +225,6 @@ def _prepare(connection: "duckdb.DuckDBPyConnection", url: URL) -> None:
             columns = ", ".join(f'"{name}" {kind}' for name, kind in replica.definition)
             connection.execute(f"CREATE OR REPLACE TABLE {replica.name} ({columns})")
             connection.execute(f"DELETE FROM {_STATE} WHERE table_name = ?", [table.name])
-
-
-def _has_store(url: URL) -> bool:
-    """Tell whether the raw store has tables to read; ConfigurationError if they are of another revision."""
-    from llmops_ingest.faults import translated
-
-    with translated(url):
-        revision = schema.current_revision(engines.engine_for(url))
-    if revision is not None and revision != schema.head_revision():
-        raise ConfigurationError(
-            f"the schema in {settings.masked(url)} is at revision {revision}, this package works with "
-            f"{schema.head_revision()}: run `llmops init` to migrate it"
-        )
-    return revision is not None
 
 
 def _refuse_to_empty(connection: "duckdb.DuckDBPyConnection", url: URL) -> None:

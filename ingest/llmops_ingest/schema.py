@@ -70,6 +70,18 @@ def current_revision(engine: Engine) -> str | None:
     return revision
 
 
+def is_there(url: URL) -> bool:
+    """Tell whether the raw store has tables; ConfigurationError if they are of another revision than this package's."""
+    with translated(url):
+        revision = current_revision(engines.engine_for(url))
+    if revision is not None and revision != head_revision():
+        raise ConfigurationError(
+            f"the schema in {settings.masked(url)} is at revision {revision}, this package works with "
+            f"{head_revision()}: run `llmops init` to migrate it"
+        )
+    return revision is not None
+
+
 @cache
 def known_revisions() -> tuple[str, ...]:
     """Return this package's revisions, oldest first."""

@@ -9,12 +9,12 @@ import csv
 import datetime as dt
 import io
 import itertools
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
+from llmops_ingest import settings
 from llmops_ingest.errors import ConfigurationError
 
 # What raw operations say how much they used of, by the names of genai-prices.
@@ -179,13 +179,8 @@ def _day(path: Path, number: int, name: str, text: str) -> dt.date | None:
 
 
 def _path(name: str, project_seeds: Path) -> Path:
-    if given := os.environ.get("LLMOPS_SEEDS"):
-        folder = Path(given).expanduser()
-        if not folder.is_dir():  # other prices than those that were meant would be used
-            raise ConfigurationError(f"LLMOPS_SEEDS must be a folder with your seeds, but {folder} is none")
-        if (folder / name).is_file():
-            return folder / name
-    return project_seeds / name
+    own = settings.seeds_path()
+    return own / name if own and (own / name).is_file() else project_seeds / name
 
 
 def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:

@@ -6,6 +6,7 @@ makes `fct_llm_operations` is run on other operations, as dbt compiled it.
 
 import contextlib
 import datetime as dt
+import itertools
 import json
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import polars as pl
 import psycopg2
 import psycopg2.extras
 import pytest
@@ -28,22 +30,11 @@ from hypothesis import strategies as st
 from conftest import REPOSITORY
 from llmops_ingest import Loader
 from llmops_ingest.usage import facts_of
+from usage_shapes import TOKENS
 
 BUILD = [sys.executable, "-c", "from llmops_analysis.cli import main; main()", "build"]
 SAMPLE = REPOSITORY / "ingest" / "sample" / "operations.jsonl"
 COMPILED = "target/compiled/llmops_warehouse/dbt_project/models/marts/fct_llm_operations.sql"
-# What the package calls what we count.
-USAGE = {
-    "input_tokens": "input_tokens",
-    "output_tokens": "output_tokens",
-    "cache_read_tokens": "cache_read_tokens",
-    "cache_write_tokens": "cache_write_tokens",
-    "cache_write_1h_tokens": "cache_write_1h_tokens",
-    "reasoning_tokens": "output_reasoning_tokens",
-    "input_audio_tokens": "input_audio_tokens",
-    "cache_read_audio_tokens": "cache_audio_read_tokens",
-    "output_audio_tokens": "output_audio_tokens",
-}
 CONTEXTS: dict[str | None, dict[str, str] | None] = {
     None: None,
     "default": {"service_tier": "default"},
@@ -55,7 +46,7 @@ CONTEXTS: dict[str | None, dict[str, str] | None] = {
 }
 EPSILON = Decimal("1e-9")
 SESSION = str(uuid.UUID(int=1))
-COLUMNS = ("operation_id", "session_id", "timestamp", "provider", "model", "service_tier", *USAGE, "loaded_at")
+COLUMNS = ("operation_id", "session_id", "timestamp", "provider", "model", "service_tier", *TOKENS, "loaded_at")
 # Prices that were known before an operation was loaded and those known since are the same here: there is one snapshot.
 LOADED_AT = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
 
@@ -148,9 +139,23 @@ def operations(draw: st.DrawFn) -> Operation:
 INTRICATE = [(provider, model) for provider, model in MODELS if is_intricate(model)]
 
 
+def every_edge() -> list[Operation]:
+    """Return, for every model, an operation at each edge of its times and, for each, of its context sizes."""
+    tiers = itertools.cycle(CONTEXTS)
+    found = []
+    for provider, model in MODELS:
+        sizes = [1_000, *(size for start in tier_starts(model) for size in (start, start + 1))]
+        for moment, size in itertools.product(moments(model), sizes):
+            parts = {"cache_read_tokens": size // 3, "cache_write_tokens": size // 5, "reasoning_tokens": 40}
+            counts = {"input_tokens": size, "output_tokens": 100, **parts}
+            facts = {"timestamp": moment, "provider": provider, "model": model.id, "service_tier": next(tiers)}
+            found.append(facts | counts)
+    return found
+
+
 def expected(operation: Operation) -> Decimal:
     """Return the cost in USD by the package."""
-    usage = Usage(**{theirs: operation[ours] for ours, theirs in USAGE.items() if operation.get(ours) is not None})
+    usage = Usage(**{theirs: operation[ours] for ours, theirs in TOKENS.items() if operation.get(ours) is not None})
     price = calc_price(
         usage,
         operation["model"],
@@ -188,9 +193,9 @@ def _on_duckdb(query: str) -> Iterator[Price]:
 
         def run(operations: list[Operation]) -> Priced:
             connection.execute("DELETE FROM raw.llm_operations")
-            marks = ", ".join("?" for _ in COLUMNS)
-            names = ", ".join(f'"{name}"' for name in COLUMNS)
-            connection.executemany(f"INSERT INTO raw.llm_operations ({names}) VALUES ({marks})", rows_of(operations))
+            rows = pl.DataFrame(rows_of(operations), schema=list(COLUMNS), orient="row", infer_schema_length=None)
+            connection.register("rows", rows.to_arrow())
+            connection.execute("INSERT INTO raw.llm_operations BY NAME SELECT * FROM rows")
             return connection.execute(query).fetchall()
 
         yield run
@@ -248,6 +253,9 @@ def test_sql_prices_as_the_package_does(price: Price, request: pytest.FixtureReq
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
     )
     @given(st.lists(operations(), min_size=10, max_size=40))
+    def at_random(some: list[Operation]) -> None:
+        agree(some)
+
     def agree(some: list[Operation]) -> None:
         for operation, (cost, reason) in zip(some, price(some), strict=True):
             wanted = expected(operation)
@@ -257,7 +265,9 @@ def test_sql_prices_as_the_package_does(price: Price, request: pytest.FixtureReq
             else:
                 assert abs(cost - wanted) <= EPSILON, (operation, cost, wanted)
 
-    agree()
+    assert len(MODELS) > 2_000
+    agree(every_edge())
+    at_random()
 
     recorded = exchanged(request.getfixturevalue("shared_data"))
     assert len(recorded) > 300

@@ -27,24 +27,12 @@ from usage_shapes import (
     OPENAI_AUDIO,
     RESPONSES,
     SHAPES,
+    TOKENS,
     XAI,
     Shape,
     chat,
     columns,
 )
-
-# Our columns, and what the prices package calls them.
-TOKENS = {
-    "input_tokens": "input_tokens",
-    "output_tokens": "output_tokens",
-    "cache_read_tokens": "cache_read_tokens",
-    "cache_write_tokens": "cache_write_tokens",
-    "cache_write_1h_tokens": "cache_write_1h_tokens",
-    "reasoning_tokens": "output_reasoning_tokens",
-    "input_audio_tokens": "input_audio_tokens",
-    "cache_read_audio_tokens": "cache_audio_read_tokens",
-    "output_audio_tokens": "output_audio_tokens",
-}
 
 
 def recorded(*responses: Any) -> dict[str, Any]:

@@ -7,6 +7,19 @@ columns that we expect; the tests see to it that the three agree.
 from dataclasses import dataclass, field
 from typing import Any
 
+# Our columns, and what the prices package calls them.
+TOKENS = {
+    "input_tokens": "input_tokens",
+    "output_tokens": "output_tokens",
+    "cache_read_tokens": "cache_read_tokens",
+    "cache_write_tokens": "cache_write_tokens",
+    "cache_write_1h_tokens": "cache_write_1h_tokens",
+    "reasoning_tokens": "output_reasoning_tokens",
+    "input_audio_tokens": "input_audio_tokens",
+    "cache_read_audio_tokens": "cache_audio_read_tokens",
+    "output_audio_tokens": "output_audio_tokens",
+}
+
 
 @dataclass(frozen=True)
 class Shape:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -109,6 +110,13 @@ def test_the_marts_tie_to_what_was_loaded(folder: Path, sample_build: tuple[Path
     assert_frame_equal(built, expected, check_row_order=False)
     assert polars_from_db("dim_sessions").height == loaded["session_id"].n_unique()
     assert polars_from_db("dim_models").height == loaded.select("provider", "model").n_unique()
+
+
+def test_the_readmes_queries_find_rows(folder: Path) -> None:
+    queries = re.findall(r"```sql\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
+
+    assert queries
+    assert all(rows(folder / "llmops.duckdb", query) for query in queries)
 
 
 def test_a_build_says_what_it_did(sample_build: tuple[Path, Path, Done]) -> None:

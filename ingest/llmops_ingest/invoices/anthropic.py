@@ -50,8 +50,8 @@ def _report_day(record: Record) -> dt.date:
 def _time(record: Record, field: str) -> dt.datetime:
     value = record.get(field)
     try:
-        time = dt.datetime.fromisoformat(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+        time = dt.datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
         time = None
     if time is None or time.tzinfo is None:
         raise BadField(field, f"must be a time such as 2025-01-31T00:00:00Z, not {shown(value)}")

@@ -11,9 +11,7 @@ def get(value: Any, name: str) -> Any:
     if value is None:
         return None
     try:
-        if hasattr(
-            value, "__pydantic_extra__"
-        ):  # as most clients' objects have; asked for what they lack, they take long
+        if hasattr(value, "__pydantic_extra__"):  # most clients' objects, which are slow to say what they lack
             held = value.__dict__
             return held[name] if name in held else (value.__pydantic_extra__ or {}).get(name)
         return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)

@@ -235,19 +235,34 @@ def test_what_an_interrupted_or_partial_build_left_out_is_caught_up_with(team: T
     assert_same(incremental, team.marts())
 
 
-def test_another_reporting_zone_moves_operations_to_its_days(team: Team) -> None:
+def test_days_that_are_asked_for_are_rebuilt_and_checked_whether_they_changed_or_not(team: Team) -> None:
+    team.tamper("UPDATE marts.fct_llm_operations SET input_tokens = -1")
+    team.tamper("UPDATE marts.fct_daily_cost SET input_tokens = -1")
+
+    # dbt's own options, of which the end is exclusive.
+    assert team.dbt("run", "--event-time-start", "2025-03-02", "--event-time-end", "2025-03-03") == ""
+
+    assert team.days_to_check() == ["2025-03-02"]
+    for mart in ("fct_llm_operations", "fct_daily_cost"):
+        tampered = f"SELECT DISTINCT operation_date::text FROM marts.{mart} WHERE input_tokens < 0"
+        assert sorted(team.rows(tampered)) == [("2025-03-01",), ("2025-03-03",)]
+
+
+def test_another_reporting_zone_demands_a_full_refresh_and_moves_operations_to_its_days(team: Team) -> None:
     team.load(*(operation(20 + hour, timestamp=START.replace(hour=hour)) for hour in range(24)))
     assert team.dbt("run") == ""
+    before = team.marts()
 
     zone = ["--vars", "{reporting_timezone: Asia/Kolkata}"]
-    assert team.build(*zone) == ""
+    refused = team.build(*zone)
+    assert "the marts have days of UTC, and reporting_timezone is now Asia/Kolkata" in refused
+    assert "run `llmops build --full-refresh`" in refused
+    assert_same(before, team.marts())
 
-    incremental = team.marts()
-    assert incremental["fct_daily_cost"].group_by("operation_date").agg(pl.col("operation_count").sum()).sort(
-        "operation_date"
-    )["operation_count"].to_list() == [4 + 19, 4 + 5, 4]
     assert team.build("--full-refresh", *zone) == ""
-    assert_same(incremental, team.marts())
+    days = team.marts()["fct_daily_cost"].group_by("operation_date").agg(pl.col("operation_count").sum())
+    assert days.sort("operation_date")["operation_count"].to_list() == [4 + 19, 4 + 5, 4]
+    assert team.build(*zone) == ""
 
 
 @pytest.mark.parametrize("engine", ["duckdb", "postgres"])

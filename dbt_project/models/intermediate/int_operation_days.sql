@@ -73,7 +73,13 @@ final as (
     select
         coalesce(days.operation_date, before.operation_date) as operation_date,
         days.day_fingerprint,
-        coalesce(days.day_fingerprint = before.day_fingerprint and before.is_checked, false) as is_checked
+        coalesce(
+            days.day_fingerprint = before.day_fingerprint
+            and before.is_checked
+            and not {{ is_asked_for('days.operation_date') }},
+            false
+        ) as is_checked,
+        '{{ var("reporting_timezone") | replace("'", "''") }}' as reporting_timezone
     from days
     full outer join before on days.operation_date = before.operation_date
     -- A day that is gone stays until the marts have been seen to have lost it as well.

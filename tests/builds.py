@@ -23,12 +23,12 @@ class Team:
         self.seeds = folder / "seeds"
         self.seeds.mkdir(exist_ok=True)
 
-    def llmops(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def llmops(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         clean = {k: v for k, v in os.environ.items() if k not in LEAKING_NAMES and not k.startswith(LEAKING_PREFIXES)}
         variables = {"DO_NOT_TRACK": "1", "CONNECTION_STRING": self.store, "LLMOPS_SEEDS": str(self.seeds)}
         return subprocess.run(
             [*_PROGRAM, *arguments],
-            cwd=self.folder, env=clean | variables, capture_output=True, text=True, check=False, timeout=300,
+            cwd=self.folder, env=clean | variables | settings, capture_output=True, text=True, check=False, timeout=300,
         )  # fmt: skip
 
     def budget(self, *rows: str) -> None:

@@ -227,6 +227,26 @@ def test_a_selection_of_nothing_is_an_error(folder: Path) -> None:
     assert Path("llmops.duckdb").read_bytes() == before
 
 
+def test_a_period_is_rebuilt_with_its_last_day(folder: Path) -> None:
+    with duckdb.connect("llmops.duckdb") as connection:
+        connection.execute("UPDATE marts.fct_daily_latency SET error_count = -1")
+    days = "SELECT DISTINCT operation_date::text FROM marts.fct_daily_latency WHERE error_count < 0"
+    tampered = {day for (day,) in rows(folder / "llmops.duckdb", days)}
+
+    done = run_in(folder, *PROGRAM, "build", "--from", "2026-03-30", "--to", "2026-03-31")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    rebuilt = tampered - {day for (day,) in rows(folder / "llmops.duckdb", days)}
+    assert rebuilt == {day for day in tampered if "2026-03-30" <= day <= "2026-03-31"} != set()
+
+
+def test_a_period_that_ends_before_it_begins_is_refused() -> None:
+    result = CliRunner().invoke(main, ["build", "--from", "2026-03-31", "--to", "2026-03-30"])
+
+    assert result.exit_code == 2
+    assert "--from 2026-03-31 is after --to 2026-03-30" in result.stderr
+
+
 def test_a_file_that_is_no_database_is_left_alone(folder: Path) -> None:
     Path("llmops.duckdb").write_text("no database")
 

@@ -12,7 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -25,24 +25,28 @@ from llmops_ingest import settings
 from llmops_ingest.cli import dbt_environment
 from llmops_ingest.errors import ConfigurationError, PermanentError, TransientError
 from llmops_ingest.faults import translated
+from llmops_ingest.forgetting import Forgotten, forget_expired
 
 _LOCK_TIMEOUT_S = 600
 
 
 @dataclass(frozen=True, slots=True)
 class BuildResult:
-    """What a build did: models built, data tests passed, names of tests that warn, seconds, and where the marts are."""
+    """What a build did: models built, data tests passed, seconds, where the marts are, names of tests that warn, and
+    what the raw store was made to forget before, for being older than the settings keep."""
 
     models: int
     tests: int
     seconds: float
     where: str
     warnings: list[str] = field(default_factory=list)
+    forgotten: Forgotten = field(default_factory=Forgotten)
 
 
 def build(arguments: Sequence[str] = (), *, target: str | None = None) -> BuildResult:
     """Run `dbt build`, but for unit tests, with the arguments on the target that `CONNECTION_STRING` asks for.
 
+    What the settings for retention do not keep is forgotten first.
     On DuckDB a copy of the file is built and tested and then renamed into place: readers of the file never wait, and
     never see marts whose tests failed. Raises PermanentError if dbt fails (what was published before stays),
     TransientError if the file is in use by another build for too long, ConfigurationError if dbt is not installed,
@@ -54,6 +58,7 @@ def build(arguments: Sequence[str] = (), *, target: str | None = None) -> BuildR
     environment = dbt_environment(mask=False)
     target = target or environment["DBT_TARGET"]
     started = time.monotonic()
+    forgotten = forget_expired(settings.sync_url())
     if target == "duckdb":
         path = settings.warehouse_path()
         with _publishing(path) as copy:
@@ -63,7 +68,7 @@ def build(arguments: Sequence[str] = (), *, target: str | None = None) -> BuildR
         _sync_prices()
         results = _run_dbt(arguments, environment | {"DBT_TARGET": target})
         where = settings.masked(settings.sync_url())
-    return _summary(results, time.monotonic() - started, where)
+    return replace(_summary(results, time.monotonic() - started, where), forgotten=forgotten)
 
 
 def _sync_prices() -> None:

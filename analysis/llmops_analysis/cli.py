@@ -3,6 +3,7 @@
 Commands parse arguments and print. Every error is one message on standard error and a non-zero exit code.
 """
 
+import datetime as dt
 import errno
 import io
 import sys
@@ -13,7 +14,11 @@ import click
 
 from llmops_analysis.cli_prices import prices
 from llmops_ingest import cli as ingest_cli
+from llmops_ingest.cli_forget import told
 from llmops_ingest.errors import LlmopsError
+from llmops_ingest.forgetting import Forgotten
+
+_DAY = click.DateTime(["%Y-%m-%d"])
 
 
 class _Group(click.Group):
@@ -41,20 +46,41 @@ def main() -> None:
 @main.command()
 @click.option("--target", type=click.Choice(["duckdb", "postgres"]), help="By default where CONNECTION_STRING points.")
 @click.option("--full-refresh", is_flag=True, help="Rebuild incremental models from the start.")
+@click.option("--from", "first_day", type=_DAY, metavar="DAY", help="Rebuild all days from this one, changed or not.")
+@click.option("--to", "last_day", type=_DAY, metavar="DAY", help="Rebuild all days until this one, itself included.")
 @click.option("--select", metavar="MODELS", help="Only these models, in dbt's selection syntax.")
 @click.option("--vars", "variables", metavar="YAML", help="Variables of the dbt project, as {name: value}.")
-def build(target: str | None, full_refresh: bool, select: str | None, variables: str | None) -> None:
+def build(
+    target: str | None,
+    full_refresh: bool,
+    first_day: dt.datetime | None,
+    last_day: dt.datetime | None,
+    select: str | None,
+    variables: str | None,
+) -> None:
     """Build and test the marts; publish them only if every test passes."""
     from llmops_analysis.build import build as run
 
     arguments = ["--full-refresh"] if full_refresh else []
+    arguments += _period(first_day, last_day) if first_day or last_day else []
     arguments += ["--select", select] if select else []
     arguments += ["--vars", variables] if variables else []
     click.echo("building and testing the marts ...", err=True)
     result = run(arguments, target=target)
+    if result.forgotten != Forgotten():
+        click.echo(f"{told(result.forgotten)}: they were older than the settings keep", err=True)
     click.echo(f"{result.models} models built, {result.tests} tests passed in {result.seconds:.1f} s: {result.where}")
     for warning in result.warnings:
         click.echo(f"warning: {warning}", err=True)
+
+
+def _period(first: dt.datetime | None, last: dt.datetime | None) -> list[str]:
+    """Return dbt's options for these business days; the one for the end is exclusive."""
+    start = first.date() if first else dt.date(1970, 1, 1)
+    end = last.date() if last else dt.date(9999, 1, 1)
+    if start > end:
+        raise click.UsageError(f"--from {start} is after --to {end}")
+    return ["--event-time-start", str(start), "--event-time-end", str(end + dt.timedelta(days=1))]
 
 
 @main.command()

@@ -11,6 +11,7 @@ import click
 from sqlalchemy.engine import URL
 
 from llmops_ingest import files, progress, settings
+from llmops_ingest.cli_forget import forget
 from llmops_ingest.cli_invoices import invoices
 from llmops_ingest.counts import Counts
 from llmops_ingest.errors import ConfigurationError
@@ -172,4 +173,4 @@ def flush(timeout: float) -> None:
         raise click.ClickException(f"{done.waiting_bytes:,} bytes of records still wait after {timeout:g} s{reason}")
 
 
-COMMANDS = (init, load, flush, replicate, env, invoices)
+COMMANDS = (init, load, flush, forget, replicate, env, invoices)

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy.engine import URL
 
-from llmops_ingest import engines, faults, schema, settings, shapes
+from llmops_ingest import engines, faults, refusals, schema, settings, shapes
 from llmops_ingest.batches import Batch, Reject, prepare
 from llmops_ingest.counts import Counts
 from llmops_ingest.errors import ConfigurationError
@@ -180,6 +180,8 @@ class Loader:
                 return [(write(connection, batch, plan.on_conflict), batch.rejects)]
         except faults.RefusedDataError as error:
             if len(chunk.records) == 1:
+                with faults.translated(self._url), engines.transaction(self._url) as connection:
+                    refusals.account_for_one(connection)
                 return [(Counts(), [chunk.refused(error)])]
         return [outcome for half in chunk.halves() for outcome in self._write(half, plan.prepare(half), plan)]
 
@@ -237,6 +239,9 @@ class AsyncLoader:
                     return [(await connection.run_sync(write, batch, plan.on_conflict), batch.rejects)]
         except faults.RefusedDataError as error:
             if len(chunk.records) == 1:
+                with faults.translated(self._url):
+                    async with self._engine.begin() as connection:
+                        await connection.run_sync(refusals.account_for_one)
                 return [(Counts(), [chunk.refused(error)])]
         return [outcome for half in chunk.halves() for outcome in await self._write(half, plan.prepare(half), plan)]
 

@@ -154,5 +154,15 @@ llm_billed_costs = sa.Table(
     sa.Column("loaded_at", Timestamp, nullable=False),
 )
 
+llm_refusals = sa.Table(
+    "llm_refusals",
+    metadata,
+    # How much of one kind a batch refused. Only added to, and only where something was refused.
+    sa.Column("refusal_id", Uuid, primary_key=True, nullable=False),
+    sa.Column("refused_at", Timestamp, nullable=False),
+    sa.Column("kind", sa.String(64), nullable=False),  # duplicate_operation, duplicate_message or rejected_record
+    sa.Column("refused_count", sa.BigInteger, nullable=False),
+)
+
 RAW_TABLES = (llm_sessions, llm_operations, llm_messages)  # parents first
-REFERENCE_TABLES = (llm_prices, llm_billed_costs)  # small, and replicated whole
+REFERENCE_TABLES = (llm_prices, llm_billed_costs, llm_refusals)  # small, and replicated whole

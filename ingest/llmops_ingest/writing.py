@@ -8,7 +8,7 @@ import datetime as dt
 
 import sqlalchemy as sa
 
-from llmops_ingest import stores, tables
+from llmops_ingest import refusals, stores, tables
 from llmops_ingest.batches import Batch, Columns, Reason
 from llmops_ingest.counts import Count, Counts
 from llmops_ingest.sessions import Sessions
@@ -17,7 +17,7 @@ from llmops_ingest.stores.any_sql import key_column
 
 
 def write(connection: sa.Connection, batch: Batch, on_conflict: OnConflict) -> Counts:
-    """Write the batch; records refused on the way are moved to `batch.rejects`."""
+    """Write the batch, and how much of it was refused; records refused on the way are moved to `batch.rejects`."""
     # Taken inside the transaction: where one writer at a time holds the database, loaded_at grows in commit order.
     loaded_at = dt.datetime.now(dt.UTC)
     counts = Counts()
@@ -37,6 +37,7 @@ def write(connection: sa.Connection, batch: Batch, on_conflict: OnConflict) -> C
         connection, tables.llm_messages, batch.messages, batch, on_conflict, loaded_at
     )
     batch.reject(conflicts)
+    refusals.account(connection, counts, len(batch.rejects), loaded_at)
     return counts
 
 

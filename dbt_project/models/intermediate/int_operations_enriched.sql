@@ -62,6 +62,8 @@ final as (
         case when not is_rollup then {{ to_usd('recorded_cost_usd') }} end as recorded_cost_usd,
 
         {{ is_error_status('status', 'has_error_message') }} as is_error,
+        error_class,
+        has_refused_values,
         is_rollup,
 
         operation_date,

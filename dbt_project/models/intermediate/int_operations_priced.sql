@@ -128,6 +128,8 @@ final as (
 
         is_rollup,
         is_error,
+        error_class,
+        has_refused_values,
 
         operation_date,
 

@@ -50,6 +50,8 @@ final as (
         coalesce(cost_source in ('recorded', 'list'), false) as is_priced,
         is_rollup,
         is_error,
+        error_class,
+        has_refused_values,
 
         operation_date,
 

@@ -32,6 +32,9 @@ renamed as (
         cost as recorded_cost_usd,
 
         coalesce(error_message, '') <> '' as has_error_message,
+        -- The words stay where they are; what kind of error they tell of does not.
+        {{ error_class('status', 'error_message') }} as error_class,
+        (extras -> 'refused') is not null as has_refused_values,
 
         {{ business_date(to_utc('"timestamp"')) }} as operation_date,
 

@@ -66,6 +66,17 @@ def test_duplicates_and_rejects_of_a_batch_are_counted_by_kind(store_url: str, l
     assert before <= newest <= dt.datetime.now(dt.UTC)
 
 
+def test_duplicates_beside_records_that_contradict_each_other_are_all_counted(sqlite_url: str) -> None:
+    load = Loader(sqlite_url).load
+    load([with_messages(1), operation(2)])
+    changed = [{"role": "user", "content": "?!"}, {"role": "assistant", "content": "!!"}]
+
+    result = load([operation(1, messages=changed), operation(2), operation(3), operation(3, cost=0.5)])
+
+    assert refusals(sqlite_url) == [("duplicate_operation", 2), ("rejected_record", 2)]
+    assert (result.counts.llm_messages.already_there, result.rejected) == (0, 2)
+
+
 def test_the_same_file_twice_is_refused_twice(sqlite_url: str) -> None:
     for _ in range(3):
         Loader(sqlite_url, batch_size=2).load([operation(number) for number in range(5)])

@@ -60,17 +60,17 @@ def _write_rows(
         return count, conflicts
     key = key_column(table).name
     stored = stored_rows(connection, table, columns.columns[key])
-    changed: list[bool] = []
+    differs: list[bool] = []
     for number, unit in enumerate(columns.units):
         row = columns.row(number)
         differing = differing_columns(row, stored[row[key]])
-        changed.append(bool(differing) and on_conflict == "update")
+        differs.append(bool(differing))
         if differing and on_conflict == "ignore":
             conflicts[unit] = conflict(table, row[key], "is stored", differing)
-    count.updated = sum(changed)
-    if count.updated:
-        stores.update(connection, table, columns.only(changed).columns, loaded_at)
-    count.already_there += len(columns) - count.loaded - count.updated - len(conflicts)
+    if any(differs) and on_conflict == "update":
+        stores.update(connection, table, columns.only(differs).columns, loaded_at)
+        count.updated = sum(differs)
+    count.already_there += len(columns) - count.loaded - sum(differs)
     return count, conflicts
 
 

@@ -40,7 +40,9 @@ def operations() -> Iterator[dict[str, Any]]:
         # The same every week, and once a cent more; in the last week a Tuesday of five times the cost.
         cost = usual["cost"] * (5 if (week, weekday) == (11, 1) else 1)
         extra = 0.01 if (week, weekday) == (10, 3) else 0
-        yield from day_of("steady", day, 100, cost=lambda number, c=cost, e=extra: c + e * (number == 0), latency_ms=400)
+        yield from day_of(
+            "steady", day, 100, cost=lambda number, c=cost, e=extra: c + e * (number == 0), latency_ms=400
+        )
         # Nothing at all on a Friday; almost nothing on the last day, which is not over.
         if (week, weekday) != (10, 4):
             yield from day_of("gap", day, 3 if day == LAST else 50, **usual)
@@ -107,7 +109,10 @@ def test_a_day_without_operations_costs_nothing_and_a_day_that_is_not_over_is_no
 
 
 def test_slow_and_failing_days_are_told_where_there_are_enough_operations(anomalies: pl.DataFrame) -> None:
-    assert told(anomalies, "troubled") == [("error_rate", "2025-03-12", "above"), ("mean_latency_ms", "2025-03-10", "above")]
+    assert told(anomalies, "troubled") == [
+        ("error_rate", "2025-03-12", "above"),
+        ("mean_latency_ms", "2025-03-10", "above"),
+    ]
     assert anomalies.filter(model="troubled")["explanation"].to_list() == [
         "Error rate of 50.0% is above the band of 0.0 to 5.2%: 8 earlier Wednesdays have a median of 0.0%",
         "Mean latency of 4000 ms is above the band of 303 to 516 ms: 8 earlier Mondays have a median of 410 ms",
@@ -155,7 +160,7 @@ def expected_anomalies(records: list[dict[str, Any]]) -> dict[tuple[str, str, dt
             if len(latencies) >= 30:
                 values["mean_latency_ms"][model, day] = sum(latencies) / len(latencies)
             day += dt.timedelta(days=1)
-    expected = {}
+    expected: dict[tuple[str, str, dt.date], tuple[float, ...]] = {}
     for metric, floor in (("cost_usd", 0.05), ("error_rate", 0.01), ("mean_latency_ms", 10)):
         for (model, day), value in values[metric].items():
             before = [values[metric].get((model, day - dt.timedelta(weeks=week))) for week in range(1, 9)]
@@ -170,7 +175,5 @@ def expected_anomalies(records: list[dict[str, Any]]) -> dict[tuple[str, str, dt
     return expected
 
 
-def test_both_engines_tell_the_same_to_the_last_digit(
-    anomalies: pl.DataFrame, folder: Path, postgres_url: str
-) -> None:
+def test_both_engines_tell_the_same_to_the_last_digit(anomalies: pl.DataFrame, folder: Path, postgres_url: str) -> None:
     assert_frame_equal(found(Team(folder, postgres_url)), anomalies, check_exact=True)

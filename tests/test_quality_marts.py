@@ -26,7 +26,7 @@ ERRORS: list[tuple[str | None, str | None, str | None]] = [
     ("timeout", None, "timeout"),
     ("Content_Filtered", None, "content_filter"),
     ("cancelled", "CancelledError", "cancelled"),
-    ("error", "Error code: 429 - {'error': {'message': 'Rate limit reached for gpt-4o in organization'}}", "rate_limit"),
+    ("error", "Error code: 429 - {'error': {'message': 'Rate limit reached for gpt-4o'}}", "rate_limit"),
     ("error", "Error code: 429 - {'error': {'code': 'insufficient_quota', 'message': 'You exceeded ...'}}", "quota"),
     ("error", "Error code: 400 - {'error': {'code': 'content_filter', 'status': 400}}", "content_filter"),
     ("error", "Error code: 400 - {'error': {'code': 'context_length_exceeded'}}", "context_length"),
@@ -101,7 +101,7 @@ def test_days_tell_what_is_wrong_with_their_operations_and_what_was_refused(team
         operation(11, timestamp=START, cost=None, model="nobody's", input_tokens=None, output_tokens=None),
         operation(12, timestamp=START, latency_ms=None, extras={"refused": {"latency_ms": "must not be negative"}}),
         operation(13, timestamp=START, input_tokens=10, cache_read_tokens=11),
-        operation(14, timestamp=START, parent_operation_id="the agent's run", **{"session_id": "agent"}),
+        operation(14, timestamp=START, parent_operation_id="the agent's run", session_id="agent"),
     ]
     loader = Loader(team.store)
     loader.load([*fresh, *late])
@@ -110,11 +110,13 @@ def test_days_tell_what_is_wrong_with_their_operations_and_what_was_refused(team
 
     days = quality(team)
     today = _refused_on(team)
-    assert days.keys() >= {DAY + dt.timedelta(days=number) for number in range((fresh[0]["timestamp"].date() - DAY).days)}
+    since = (fresh[0]["timestamp"].date() - DAY).days
+    assert days.keys() >= {DAY + dt.timedelta(days=number) for number in range(since + 1)}
     assert known(days[DAY]) == {
         "operation_count": 5, "late_operation_count": 5, "late_operation_share": 1.0,
-        "unpriced_operation_count": 1, "unpriced_operation_share": 0.2, "missing_usage_count": 1, "missing_usage_share": 0.2,
-        "missing_latency_count": 1, "missing_latency_share": 0.2, "impossible_value_count": 1, "impossible_value_share": 0.2,
+        "unpriced_operation_count": 1, "unpriced_operation_share": 0.2,
+        "missing_usage_count": 1, "missing_usage_share": 0.2, "missing_latency_count": 1, "missing_latency_share": 0.2,
+        "impossible_value_count": 1, "impossible_value_share": 0.2,
         "refused_values_count": 1, "refused_values_share": 0.2, "without_parent_count": 1, "without_parent_share": 0.2,
     }  # fmt: skip
     assert known(days[DAY + dt.timedelta(days=1)]) == {}
@@ -135,8 +137,10 @@ def test_days_tell_what_is_wrong_with_their_operations_and_what_was_refused(team
 
 def _refused_on(team: Team) -> dt.date:
     with engines.engine_for(settings.sync_url(team.store)).connect() as connection:
-        (refused_at,) = set(connection.execute(sa.select(tables.llm_refusals.c.refused_at)).scalars())
-    return (refused_at.astimezone(dt.UTC) if refused_at.tzinfo else refused_at).date()  # type: ignore[no-any-return]
+        times: list[dt.datetime] = list(connection.execute(sa.select(tables.llm_refusals.c.refused_at)).scalars())
+    days = {(time.astimezone(dt.UTC) if time.tzinfo else time).date() for time in times}
+    assert len(days) == 1
+    return days.pop()
 
 
 def test_the_documentation_lists_the_patterns_that_are_looked_for() -> None:

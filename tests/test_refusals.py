@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from llmops_ingest import AsyncLoader, Loader, TransientError, engines, settings, writing
+from llmops_ingest import AsyncLoader, Loader, TransientError, engines, settings
+from llmops_ingest import refusals as accounts
 from llmops_ingest.tables import llm_refusals
 from records import operation
 
@@ -37,7 +38,7 @@ def refusals(url: str) -> list[tuple[str, int]]:
     """Return kind and count of each row, in the order of their ids."""
     query = sa.select(llm_refusals.c.kind, llm_refusals.c.refused_count).order_by(llm_refusals.c.refusal_id)
     with engines.engine_for(settings.sync_url(url)).connect() as connection:
-        return [(kind, count) for kind, count in connection.execute(query)]
+        return [tuple(row) for row in connection.execute(query)]  # type: ignore[misc]
 
 
 def with_messages(number: int) -> dict[str, Any]:
@@ -61,7 +62,7 @@ def test_duplicates_and_rejects_of_a_batch_are_counted_by_kind(store_url: str, l
 
     assert refusals(store_url)[2:] == [("duplicate_operation", 1), ("duplicate_message", 2), ("rejected_record", 2)]
     with engines.engine_for(settings.sync_url(store_url)).connect() as connection:
-        times = sorted(connection.execute(sa.select(llm_refusals.c.refused_at)).scalars())
+        times: list[dt.datetime] = sorted(connection.execute(sa.select(llm_refusals.c.refused_at)).scalars())
     newest = times[-1] if times[-1].tzinfo else times[-1].replace(tzinfo=dt.UTC)
     assert before <= newest <= dt.datetime.now(dt.UTC)
 
@@ -84,18 +85,16 @@ def test_the_same_file_twice_is_refused_twice(sqlite_url: str) -> None:
     assert refusals(sqlite_url) == [("duplicate_operation", count) for count in (2, 2, 1, 2, 2, 1)]
 
 
-def test_a_batch_that_failed_and_is_tried_again_counts_once(
-    store_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_batch_that_failed_and_is_tried_again_counts_once(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     Loader(store_url).load([operation(1)])
-    account = writing.refusals.account
+    account = accounts.account
 
     def account_and_fail(*arguments: Any) -> None:
         account(*arguments)
         raise TransientError("the connection is gone, just before the commit")
 
     with monkeypatch.context() as patch:
-        patch.setattr(writing.refusals, "account", account_and_fail)
+        patch.setattr(accounts, "account", account_and_fail)
         with pytest.raises(TransientError):
             Loader(store_url).load([operation(1), operation(2)])
     assert refusals(store_url) == []

@@ -5,7 +5,9 @@
 with by_class as (
 
     select
-        {{ grain | join(',\n        ') }},
+        {{ surrogate_key(grain) }} as group_id,
+        operation_date,
+        model,
         sum(error_count) as error_count,
         min(group_operation_count) as least_operation_count,
         max(group_operation_count) as greatest_operation_count,
@@ -19,7 +21,9 @@ with by_class as (
 by_workspace as (
 
     select
-        {{ grain | join(',\n        ') }},
+        {{ surrogate_key(grain) }} as group_id,
+        operation_date,
+        model,
         sum(error_count) as error_count,
         sum(operation_count) as operation_count,
         cast(sum(error_count) as double precision) / sum(operation_count - unknown_status_count) as error_rate
@@ -37,11 +41,7 @@ select
     by_workspace.error_count as error_count_by_workspace
 from by_class
 full outer join by_workspace
-    on
-        {{ surrogate_key(['by_class.operation_date', 'by_class.provider', 'by_class.model', 'by_class.operation_type']) }}
-        = {{ surrogate_key([
-            'by_workspace.operation_date', 'by_workspace.provider', 'by_workspace.model', 'by_workspace.operation_type'
-        ]) }}
+    on by_class.group_id = by_workspace.group_id
 where
     by_class.error_count is distinct from by_workspace.error_count
     or by_class.least_operation_count is distinct from by_workspace.operation_count

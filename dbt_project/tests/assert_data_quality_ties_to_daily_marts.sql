@@ -1,4 +1,4 @@
-{# A day counts as many operations, unpriced ones and ones without a latency as the daily marts, and is empty where they are. #}
+{# A day counts as many operations, unpriced ones and ones without a latency as the daily marts. #}
 {%- set days = days_to_check() %}
 
 with quality as (

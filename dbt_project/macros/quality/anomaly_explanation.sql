@@ -7,7 +7,7 @@
         ] %}
         when '{{ metric }}'
             then '{{ name }} of ' || {{ readable('observed_value * ' ~ factor, decimals) }} || '{{ unit }} is '
-            || direction || ' the band of ' || {{ readable('lower_bound * ' ~ factor, decimals) }} || ' to '
+            || case when observed_value > upper_bound then 'above' else 'below' end || ' the band of ' || {{ readable('lower_bound * ' ~ factor, decimals) }} || ' to '
             || {{ readable('upper_bound * ' ~ factor, decimals) }} || '{{ unit }}: ' || cast(baseline_day_count as varchar)
             || ' earlier ' || weekday_name || 's have a median of '
             || {{ readable('baseline_median * ' ~ factor, decimals) }} || '{{ unit }}'

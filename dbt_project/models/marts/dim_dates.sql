@@ -16,9 +16,9 @@ span as (
 
 dates as (
 
-    select span.first_date + cast(days.number as integer) as operation_date
+    select span.first_date + cast(numbers.days_after as integer) as operation_date
     from span
-    cross join generate_series(0, span.last_date - span.first_date) as days (number)
+    cross join generate_series(0, span.last_date - span.first_date) as numbers (days_after)
 
 ),
 

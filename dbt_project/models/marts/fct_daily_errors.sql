@@ -1,6 +1,6 @@
 with tallies as (
 
-    select * from {{ ref('int_operations_tallied') }}
+    select * from {{ ref('fct_daily_outcomes') }}
 
 ),
 

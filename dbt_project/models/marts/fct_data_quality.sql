@@ -12,7 +12,7 @@ with dates as (
 
 tallies as (
 
-    select * from {{ ref('int_operations_tallied') }}
+    select * from {{ ref('fct_daily_outcomes') }}
 
 ),
 
@@ -31,11 +31,11 @@ refusals as (
 tallied as (
 
     select
-        operation_date,
-        sum(operation_count) as operation_count,
         {%- for kind in of_operations if kind != 'without_parent' %}
-        sum({{ kind }}_count) as {{ kind }}_count{{ ',' if not loop.last }}
+        sum({{ kind }}_count) as {{ kind }}_count,
         {%- endfor %}
+        sum(operation_count) as operation_count,
+        operation_date
     from tallies
     group by operation_date
 
@@ -78,10 +78,10 @@ days as (
 counted as (
 
     select
-        days.operation_date,
-        {%- for kind in ['operation'] + of_operations + of_what_came + ['duplicate_message'] %}
-        cast(coalesce({{ kind }}_count, 0) as bigint) as {{ kind }}_count{{ ',' if not loop.last }}
+        {%- for kind in ['operation', 'duplicate_message'] + of_operations + of_what_came %}
+        cast(coalesce({{ kind }}_count, 0) as bigint) as {{ kind }}_count,
         {%- endfor %}
+        days.operation_date
     from days
     left join tallied on days.operation_date = tallied.operation_date
     left join parts_of_nothing on days.operation_date = parts_of_nothing.operation_date

@@ -55,6 +55,9 @@ grouped as (
 final as (
 
     select
+        {{ surrogate_key([
+            'grouped.operation_date', 'provider', 'model', 'operation_type', 'error_class'
+        ]) }} as daily_outcome_id,
         {{ surrogate_key(['provider', 'model']) }} as model_id,
         grouped.*,
         days.day_fingerprint

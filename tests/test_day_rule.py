@@ -303,6 +303,7 @@ def change_something(team: Team, chosen: random.Random) -> None:
     table = tables.llm_operations
     if kind in ("load", "move"):
         facts = {"model": chosen.choice("abc"), "service_tier": chosen.choice([None, "batch", "flex"])}
+        facts["status"] = "timeout" if number % 7 == 0 else "success"
         team.load(on_day(number, day, session_id=session, cost=chosen.choice([None, chosen.random()]), **facts))
     elif kind == "correct":
         team.load(on_day(number, number % 8, cost=chosen.choice([None, 0.25]), status=chosen.choice(["ok", "error"])))

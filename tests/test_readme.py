@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import click
+import duckdb
 import pytest
 
 from llmops_analysis.cli import main
@@ -28,8 +29,20 @@ def answer(_asked: object, *, stream: bool = False, **_options: object) -> objec
 MODEL = SimpleNamespace(chat=SimpleNamespace(completions=SimpleNamespace(create=answer)))
 
 
+# What a build of the operation that the snippets load would make.
+HISTOGRAM = """
+create schema marts;
+create table marts.fct_latency_histogram as select
+    date '2023-05-04' as operation_date, 'search' as workspace, 'openai' as provider, 'gpt-4o-mini' as model,
+    'chat' as operation_type, 'latency_ms' as metric, 340::smallint as bucket, 847.9::double as bucket_value,
+    1::bigint as operation_count
+"""
+
+
 @pytest.mark.usefixtures("own_journal")
 def test_its_python_snippets_run_one_after_the_other() -> None:
+    with duckdb.connect("llmops.duckdb") as connection:
+        connection.execute(HISTOGRAM)
     snippets = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     namespace: dict[str, object] = {"client": MODEL}
 
@@ -38,6 +51,7 @@ def test_its_python_snippets_run_one_after_the_other() -> None:
 
     assert len(snippets) >= 6
     assert [namespace[name].height for name in ("everything", "some", "messages")] == [5, 1, 4]  # type: ignore[attr-defined]
+    assert namespace["speed"].rows() == [("openai", "gpt-4o-mini", 1, 847.9, 847.9, 847.9)]  # type: ignore[attr-defined]
 
 
 def commands(group: click.Group, prefix: str = "") -> dict[str, click.Command]:

@@ -4,5 +4,6 @@ It never writes, and it imports Polars and the database drivers only when someth
 """
 
 from llmops_analysis.frames import apolars_from_db, polars_from_db
+from llmops_analysis.percentiles import latency_percentiles
 
-__all__ = ["apolars_from_db", "polars_from_db"]
+__all__ = ["apolars_from_db", "latency_percentiles", "polars_from_db"]

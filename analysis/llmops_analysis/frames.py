@@ -13,11 +13,12 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
 from llmops_analysis.filters import Amount, conditions
 from llmops_analysis.query import select
-from llmops_analysis.relations import resolve
+from llmops_analysis.relations import Relation, resolve
 from llmops_ingest.reading import arrow_schema, open_reader
 
 if TYPE_CHECKING:
@@ -93,8 +94,6 @@ def polars_from_db(
     Raises ConfigurationError for an unknown table, column, filter, function or date, naming the choices, and where
     there is no such store; TransientError where it cannot be reached or stays locked; PermanentError for all else.
     """
-    import polars as pl
-
     relation = resolve(table, connection_string, warehouse)
     wanted = conditions(
         relation,
@@ -120,6 +119,13 @@ def polars_from_db(
     query = select(
         relation, wanted, columns=columns, group_by=group_by, aggregate=aggregate, order_by=order_by, limit=limit
     )
+    return polars_from(relation, query)
+
+
+def polars_from(relation: Relation, query: sa.Select[Any]) -> "pl.DataFrame":
+    """Run a select on the database of the relation and return its rows, whose types depend on the columns only."""
+    import polars as pl
+
     schema = arrow_schema(query.selected_columns)
     with open_reader(relation.url, query, schema, whole=True) as reader:
         # Batch by batch, so that the database makes the next one meanwhile.

@@ -1,6 +1,6 @@
 """Run every benchmark, one after the other, and print its table: `python -m benchmarks`."""
 
-from benchmarks import aicore, build, collector, load, pricing, read
+from benchmarks import aicore, build, collector, load, percentiles, pricing, read
 
 SECTIONS = {
     "Recording": collector,
@@ -9,6 +9,7 @@ SECTIONS = {
     "AiCore": aicore,
     "Building": build,
     "Pricing": pricing,
+    "Percentiles": percentiles,
 }
 for name, benchmark in SECTIONS.items():
     print(f"\n## {name}\n", flush=True)

@@ -10,7 +10,8 @@
 {%- set metrics = ['latency_ms', 'time_to_first_token_ms', 'output_tokens_per_second'] %}
 {%- set dimensions = ['operation_date', 'workspace', 'provider', 'model', 'operation_type'] %}
 
-with operations as (
+-- Not copied, as a CTE that is read twice would be, with all its columns.
+with operations as not materialized (
 
     select * from {{ ref('fct_llm_operations') }}
     where {{ falls_on(days) }}

@@ -8,7 +8,8 @@
 
 {%- set days = days_to_rebuild(built = 'select distinct operation_date, day_fingerprint from ' ~ this) %}
 
-with operations as (
+-- Not copied, as a CTE that is read twice would be, with all its columns.
+with operations as not materialized (
 
     select * from {{ ref('fct_llm_operations') }}
     where {{ falls_on(days) }}

@@ -1,7 +1,7 @@
 """Measure percentiles of any period from the histogram against those from rows: `python -m benchmarks.percentiles`.
 
-Synthetic operations (`benchmarks.operations`) are loaded, and built by `llmops build`, on DuckDB and PostgreSQL. Then both
-sides find p50 to p99.9 of the latency by provider and model, of the whole year and of one quarter, in turns:
+Synthetic operations (`benchmarks.operations`) are loaded, and built by `llmops build`, on DuckDB and PostgreSQL. Then
+both sides find p50 to p99.9 of the latency by provider and model, of the whole year and of one quarter, in turns:
 `latency_percentiles` from `fct_latency_histogram`, and `percentile_disc` over `fct_llm_operations` by the bare driver.
 Beside it stands what both take up on disk. Building is not measured here.
 """

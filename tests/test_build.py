@@ -240,6 +240,38 @@ def test_a_period_is_rebuilt_with_its_last_day(folder: Path) -> None:
     assert rebuilt == {day for day in tampered if "2026-03-30" <= day <= "2026-03-31"} != set()
 
 
+def test_a_check_names_the_days_that_do_not_tie_and_publishes_nothing(folder: Path) -> None:
+    tied = run_in(folder, *PROGRAM, "build", "--check")
+    days = rows(folder / "llmops.duckdb", "SELECT count(DISTINCT operation_date) FROM marts.fct_llm_operations")[0][0]
+    assert re.fullmatch(rf"{days} days of \d marts compared with raw, 0 differences\n", tied.stdout), tied.stderr
+    assert tied.returncode == 0
+    more_operations(3)  # a new day
+    with engines.engine_for(settings.sync_url()).begin() as connection:
+        connection.exec_driver_sql("DELETE FROM llm_operations WHERE timestamp > '2026-05-28'")
+    with duckdb.connect("llmops.duckdb") as connection:
+        connection.execute("UPDATE marts.fct_daily_cost SET day_fingerprint = '' WHERE operation_date = '2026-03-31'")
+    before = Path("llmops.duckdb").read_bytes()
+
+    other = run_in(folder, *PROGRAM, "build", "--check")
+
+    assert other.returncode == 1
+    assert "2026-05-28: 0 operations in raw, 2 in fct_llm_operations" in other.stdout
+    assert "2025-03-01: 3 operations in raw, 0 in fct_hourly_usage" in other.stdout
+    assert "2026-03-31: fct_daily_cost is not up to date" in other.stdout
+    assert {line[:10] for line in other.stdout.splitlines()[:-1]} == {"2025-03-01", "2026-03-31", "2026-05-28"}
+    assert Path("llmops.duckdb").read_bytes() == before
+    assert not Path(".llmops.duckdb.build").exists()
+
+
+def test_a_check_without_marts_says_what_makes_them(folder: Path) -> None:
+    Path("llmops.duckdb").unlink()
+
+    done = run_in(folder, *PROGRAM, "build", "--check")
+
+    assert (done.returncode, "there are no marts in" in done.stderr) == (1, True), done.stderr
+    assert not Path("llmops.duckdb").exists()
+
+
 def test_a_period_that_ends_before_it_begins_is_refused() -> None:
     result = CliRunner().invoke(main, ["build", "--from", "2026-03-31", "--to", "2026-03-30"])
 
@@ -357,7 +389,7 @@ def test_postgres_has_the_same_marts(folder: Path, own_project: Path, postgres_u
     assert sorted(marts) == [
         "dim_dates", "dim_models", "dim_prices", "dim_sessions", "fct_anomalies", "fct_budget_status",
         "fct_cost_reconciliation", "fct_daily_cost", "fct_daily_errors", "fct_daily_latency", "fct_daily_outcomes",
-        "fct_daily_sessions", "fct_data_quality", "fct_llm_operations",
+        "fct_daily_sessions", "fct_data_quality", "fct_hourly_usage", "fct_llm_operations", "fct_monthly_cost",
     ]  # fmt: skip
     for mart in marts:
         there = polars_from_db(mart, connection_string=postgres_url)

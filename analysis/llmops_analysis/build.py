@@ -20,6 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from sqlalchemy.engine import URL
 
+from llmops_analysis.checking import Check, compare
 from llmops_analysis.dbt_project import project_directory, seeds_directory, with_seeds
 from llmops_ingest import settings
 from llmops_ingest.cli import dbt_environment
@@ -52,23 +53,47 @@ def build(arguments: Sequence[str] = (), *, target: str | None = None) -> BuildR
     TransientError if the file is in use by another build for too long, ConfigurationError if dbt is not installed,
     the arguments select nothing or `LLMOPS_SEEDS` is no folder of seeds.
     """
-    # Looked up from the top: a part of a package that is not there cannot be looked up.
-    if find_spec("dbt") is None or find_spec("dbt.cli") is None:
-        raise ConfigurationError("dbt is not installed: pip install 'llmops-warehouse[dbt]'")
+    _require_dbt()
     environment = dbt_environment(mask=False)
     target = target or environment["DBT_TARGET"]
     started = time.monotonic()
     forgotten = forget_expired(settings.sync_url())
     if target == "duckdb":
         path = settings.warehouse_path()
-        with _publishing(path) as copy:
+        with _copy_of(path) as copy:
             results = _run_dbt(arguments, environment | {"DBT_TARGET": target, "LLMOPS_WAREHOUSE": str(copy)})
+            _publish(path, copy)
         where = str(path)
     else:
         _sync_prices()
         results = _run_dbt(arguments, environment | {"DBT_TARGET": target})
         where = settings.masked(settings.sync_url())
     return replace(_summary(results, time.monotonic() - started, where), forgotten=forgotten)
+
+
+def check(arguments: Sequence[str] = (), *, target: str | None = None) -> Check:
+    """Compare the marts, day by day, with what the raw tables hold now; publish nothing.
+
+    Of the models, only the ledger of days and what it is made of are built: on DuckDB in a copy of the file, on
+    PostgreSQL in place. Raises what `build` raises, and ConfigurationError if there are no marts.
+    """
+    _require_dbt()
+    environment = dbt_environment(mask=False)
+    target = target or environment["DBT_TARGET"]
+    only_ledger = ["--select", "+int_operation_days", "--exclude-resource-type", "test", *arguments]
+    if target != "duckdb":
+        _run_dbt(only_ledger, environment | {"DBT_TARGET": target})
+        return compare(settings.sync_url())
+    path = settings.warehouse_path()
+    with _copy_of(path) as copy:
+        _run_dbt(only_ledger, environment | {"DBT_TARGET": target, "LLMOPS_WAREHOUSE": str(copy)})
+        return compare(URL.create("duckdb", database=str(copy)))
+
+
+def _require_dbt() -> None:
+    # Looked up from the top: a part of a package that is not there cannot be looked up.
+    if find_spec("dbt") is None or find_spec("dbt.cli") is None:
+        raise ConfigurationError("dbt is not installed: pip install 'llmops-warehouse[dbt]'")
 
 
 def _sync_prices() -> None:
@@ -132,8 +157,8 @@ def _summary(results: list[dict[str, Any]], seconds: float, where: str) -> Build
 
 
 @contextlib.contextmanager
-def _publishing(path: Path) -> Iterator[Path]:
-    """Yield a copy of the file to build in, and rename it into place if the block succeeds."""
+def _copy_of(path: Path) -> Iterator[Path]:
+    """Yield a copy of the file to build in; one build at a time has one."""
     published = path.resolve()  # a link stays a link
     published.parent.mkdir(parents=True, exist_ok=True)
     # Always the same folder: dbt parses the whole project anew when its settings change. The copy has the file's own
@@ -148,12 +173,16 @@ def _publishing(path: Path) -> Iterator[Path]:
                 if published.exists():
                     _copy(published, copy)
                 yield copy
-                _checkpoint(copy)
-                _replace(published, copy)
             finally:
                 shutil.rmtree(workshop, ignore_errors=True)
     except Timeout:
         raise TransientError(f"another build of {path} is running for {_LOCK_TIMEOUT_S} s already") from None
+
+
+def _publish(path: Path, copy: Path) -> None:
+    """Rename the copy into place."""
+    _checkpoint(copy)
+    _replace(path.resolve(), copy)
 
 
 def _copy(path: Path, copy: Path) -> None:

@@ -48,6 +48,7 @@ def main() -> None:
 @click.option("--full-refresh", is_flag=True, help="Rebuild incremental models from the start.")
 @click.option("--from", "first_day", type=_DAY, metavar="DAY", help="Rebuild all days from this one, changed or not.")
 @click.option("--to", "last_day", type=_DAY, metavar="DAY", help="Rebuild all days until this one, itself included.")
+@click.option("--check", is_flag=True, help="Build nothing: say on which days the marts do not tie to the raw tables.")
 @click.option("--select", metavar="MODELS", help="Only these models, in dbt's selection syntax.")
 @click.option("--vars", "variables", metavar="YAML", help="Variables of the dbt project, as {name: value}.")
 def build(
@@ -55,12 +56,18 @@ def build(
     full_refresh: bool,
     first_day: dt.datetime | None,
     last_day: dt.datetime | None,
+    check: bool,
     select: str | None,
     variables: str | None,
 ) -> None:
     """Build and test the marts; publish them only if every test passes."""
     from llmops_analysis.build import build as run
 
+    if check:
+        if full_refresh or first_day or last_day or select:
+            raise click.UsageError("--check builds nothing, and goes with --target and --vars only")
+        _check(target, ["--vars", variables] if variables else [])
+        return
     arguments = ["--full-refresh"] if full_refresh else []
     arguments += _period(first_day, last_day) if first_day or last_day else []
     arguments += ["--select", select] if select else []
@@ -72,6 +79,22 @@ def build(
     click.echo(f"{result.models} models built, {result.tests} tests passed in {result.seconds:.1f} s: {result.where}")
     for warning in result.warnings:
         click.echo(f"warning: {warning}", err=True)
+
+
+def _check(target: str | None, arguments: list[str]) -> None:
+    from llmops_analysis.build import check
+
+    result = check(arguments, target=target)
+    for one in result.differences:
+        counts = f"{one.raw_operations:,} operations in raw, {one.mart_operations:,} in {one.mart}"
+        click.echo(
+            f"{one.day}: {counts if one.raw_operations != one.mart_operations else f'{one.mart} is not up to date'}"
+        )
+    click.echo(
+        f"{result.days:,} days of {result.marts} marts compared with raw, {len(result.differences):,} differences"
+    )
+    if result.differences:
+        sys.exit(1)
 
 
 def _period(first: dt.datetime | None, last: dt.datetime | None) -> list[str]:

@@ -78,7 +78,7 @@ def marts(connection_string: str | URL | None = None, warehouse: str | Path | No
     for url in urls:
         path = settings.file_path(url)
         if path is None or path.exists():
-            names = sorted(name for name in _catalog(url, _marts_schema()) if name.startswith(_PUBLIC))
+            names = sorted(name for name in _catalog(url, marts_schema()) if name.startswith(_PUBLIC))
             if names:
                 return url, names
     return urls[0], []
@@ -113,7 +113,7 @@ def _mart_urls(connection_string: str | URL | None, warehouse: str | Path | None
 
 
 def _mart(table: str, urls: list[URL]) -> Relation:
-    schema = _marts_schema()
+    schema = marts_schema()
     found: set[str] = set()
     for url in urls:
         path = settings.file_path(url)
@@ -132,7 +132,8 @@ def _mart(table: str, urls: list[URL]) -> Relation:
     raise ConfigurationError(f"{error}. No marts were found in {looked}: `llmops build` makes them")
 
 
-def _marts_schema() -> str:
+def marts_schema() -> str:
+    """Return the schema of the marts (`LLMOPS_MARTS_SCHEMA`)."""
     return os.environ.get("LLMOPS_MARTS_SCHEMA") or DEFAULT_MARTS_SCHEMA
 
 

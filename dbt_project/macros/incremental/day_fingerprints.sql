@@ -1,12 +1,13 @@
 {#
-    One row per operation_date of `operations` (a relation or CTE at the grain of operations, with what they were made of): a
-    fingerprint of which versions of which rows make up the day. Added, deleted and moved rows change the count; a corrected
-    operation, a session that was filled in later, a call that became part of an agent's operation and another price of a
-    model each change a sum.
+    One row per operation_date of `operations` (a relation or CTE at the grain of operations, with what they were made of): how
+    many there are, and a fingerprint of which versions of which rows make up the day. Added, deleted and moved rows change the
+    count; a corrected operation, a session that was filled in later, a call that became part of an agent's operation and
+    another price of a model each change a sum.
 #}
 {% macro day_fingerprints(operations) -%}
     select
         operation_date,
+        count(*) as operation_count,
         md5(
             cast(count(*) as varchar)
             || '/' || cast(sum(coalesce({{ epoch_microseconds('loaded_at') }}, 0)) as varchar)

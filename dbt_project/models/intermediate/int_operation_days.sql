@@ -72,6 +72,7 @@ final as (
 
     select
         coalesce(days.operation_date, before.operation_date) as operation_date,
+        days.operation_count,
         days.day_fingerprint,
         coalesce(
             days.day_fingerprint = before.day_fingerprint

@@ -10,11 +10,14 @@
     cast({{ amount }} * 1000 / nullif({{ quantity }}, 0) as numeric(38, 12))
 {%- endmacro %}
 
-{# DuckDB divides decimals as doubles: divide whole trillionths of a dollar instead. #}
+{#
+    DuckDB divides decimals as doubles: divide whole trillionths of a dollar instead. These are the amount's digits without the
+    point; multiplied, amounts from 1e14 USD would have no room.
+#}
 {% macro duckdb__usd_per_1k(amount, quantity) -%}
-    {%- set trillionths = 'cast(' ~ amount ~ ' * 1000000000000 as hugeint)' -%}
+    {%- set trillionths = "cast(replace(cast(" ~ amount ~ " as varchar), '.', '') as hugeint)" -%}
     cast(
-        sign({{ amount }})
-        * ((abs({{ trillionths }}) * 2000 + {{ quantity }}) // nullif(2 * {{ quantity }}, 0)) as numeric(38, 0)
+        sign({{ amount }}) * sign({{ quantity }})
+        * ((abs({{ trillionths }}) * 2000 + abs({{ quantity }})) // nullif(2 * abs({{ quantity }}), 0)) as numeric(38, 0)
     ) * cast(0.000000000001 as numeric(12, 12))
 {%- endmacro %}

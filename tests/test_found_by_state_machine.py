@@ -1,0 +1,37 @@
+"""What the state machine of `test_state_machine` has found, each as a test of its own."""
+
+from decimal import Decimal
+from pathlib import Path
+
+from builds import Team
+from llmops_ingest import Loader, engines, settings, tables
+from records import operation
+
+
+def test_a_cost_that_somebody_got_wrong_by_far_does_not_stop_a_build(tmp_path: Path) -> None:
+    """1e20 and more is no amount; what is less has to be divided by the tokens."""
+    team = Team(tmp_path, f"sqlite:///{tmp_path / 'raw.sqlite'}")
+    Loader(team.store).load([operation(1, cost=9e19), operation(2, cost=1e15, model="gpt-4o")])
+
+    done = team.llmops("build")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    costs = team.mart("fct_daily_cost", ["model"], ["model", "cost_per_1k_tokens_usd"]).rows()
+    assert costs == [
+        ("gpt-4o", Decimal("8928571428571428.571428571429")),
+        ("gpt-4o-mini", Decimal("810810810810810810810.810810810811")),
+    ]
+
+
+def test_counts_below_0_that_others_wrote_are_divided_by_as_everywhere(tmp_path: Path) -> None:
+    """The loader refuses them; halves go away from zero all the same."""
+    team = Team(tmp_path, f"sqlite:///{tmp_path / 'raw.sqlite'}")
+    Loader(team.store).load([operation(1, cost=0.5, output_tokens=None)])
+    with engines.transaction(settings.sync_url(team.store)) as connection:
+        connection.execute(tables.llm_operations.update().values(input_tokens=-3))
+
+    done = team.llmops("build")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    costs = team.mart("fct_daily_cost", ["model"], ["priced_tokens", "cost_per_1k_tokens_usd"]).rows()
+    assert costs == [(-3, Decimal("-166.666666666667"))]

@@ -14,11 +14,11 @@ DEMO := .demo
 LINT := .lint
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos lint docs bench lock clean
+.PHONY: help demo test chaos state-machine lint docs bench lock clean
 .DELETE_ON_ERROR:
 
 help: ## print these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo docs: export CONNECTION_STRING = sqlite:///$(DEMO)/llmops.sqlite
 demo docs: export LLMOPS_WAREHOUSE = $(DEMO)/llmops.duckdb
@@ -48,6 +48,11 @@ chaos: export LLMOPS_CHAOS = full
 
 chaos: $(DEVELOPMENT) ## kill, stop, freeze and damage what the collector relies on, for longer than `make test` does
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile -rA tests/chaos $(ARGS)
+
+state-machine: export LLMOPS_EXAMPLES ?= 500
+
+state-machine: $(DEVELOPMENT) ## change raw rows at random between builds, and compare every mart with an oracle: for hours
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) -rA tests/test_state_machine.py $(ARGS)
 
 lint: export CONNECTION_STRING = sqlite:///$(LINT)/llmops.sqlite
 lint: export LLMOPS_WAREHOUSE = $(LINT)/llmops.duckdb

@@ -19,6 +19,7 @@ from oracle.pricing import Card, PriceList, charge, charges, usage_of, usage_pro
 from oracle.raw import EXACT, Raw, Row, Terms, usd
 
 MONEY = pl.Decimal(38, 12)
+_Times = list[dt.datetime]
 TOKENS = [
     "input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "input_audio_tokens",
     "cache_read_audio_tokens", "output_tokens", "reasoning_tokens", "output_audio_tokens",
@@ -73,12 +74,13 @@ def operations(raw: Raw, prices: PriceList, terms: Terms) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=SCHEMA | dict.fromkeys([*PARTS, *SAVINGS], MONEY))
 
 
-def _calls_within(raw: Raw) -> dict[str, list[Row]]:
+def _calls_within(raw: Raw) -> dict[str, list[_Times]]:
     """Return, for each operation that has some, the calls within it at any depth, which used tokens or cost something.
 
-    An agent that is, by some circle, part of itself is no call of anybody's.
+    Of each call, when it and what is between were loaded; in a circle all of it is between. An agent that is, by a
+    circle, part of itself is no call of anybody's.
     """
-    within: dict[str, list[Row]] = collections.defaultdict(list)
+    within: dict[str, list[_Times]] = collections.defaultdict(list)
     for key, row in raw.operations.items():
         if all(row[name] is None for name in ("input_tokens", "output_tokens", "cost")):
             continue
@@ -89,12 +91,17 @@ def _calls_within(raw: Raw) -> dict[str, list[Row]]:
             parent = raw.operations[parent]["parent_operation_id"] if parent in raw.operations else None
         if key in above and row["operation_type"] in _SPANS:
             continue
+        circle = above[above.index(parent) :] if parent in above else []
+        between = [key]
         for ancestor in above:
-            within[ancestor].append(row)
+            chain = [*between, *(circle if ancestor in circle else [])]
+            loaded = [raw.operations[link]["loaded_at"] for link in chain]
+            within[ancestor].append([time for time in loaded if time is not None])
+            between.append(ancestor)
     return within
 
 
-def _operation(row: Row, session: Row, calls: list[Row], prices: PriceList, now: dt.datetime) -> dict[str, Any]:
+def _operation(row: Row, session: Row, calls: list[_Times], prices: PriceList, now: dt.datetime) -> dict[str, Any]:
     is_rollup = bool(calls) and row["operation_type"] in _SPANS
     tokens = {name: None if is_rollup else row[name] for name in TOKENS}
     known = [count for count in (tokens["input_tokens"], tokens["output_tokens"]) if count is not None]
@@ -136,7 +143,7 @@ def _operation(row: Row, session: Row, calls: list[Row], prices: PriceList, now:
         "has_refused_values": "refused" in _object(row["extras"]),
         "started_at": row["timestamp"],
         "child_call_count": len(calls) or None,
-        "last_child_loaded_at": max((call["loaded_at"] for call in calls if call["loaded_at"]), default=None),
+        "last_child_loaded_at": max((time for times in calls for time in times), default=None),
     }
 
 

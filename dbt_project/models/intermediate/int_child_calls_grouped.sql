@@ -19,19 +19,33 @@ calls as (
 
 ),
 
--- An agent may work for an agent: what calls belong to belongs to something as well. Pairs, so that a circle ends.
+-- An agent may work for an agent: what calls belong to belongs to something as well. What is between may be corrected
+-- to belong to another, which has to be seen. Distinct rows, so that a circle ends.
 ancestors as (
 
     select
         parent_operation_id,
-        parent_operation_id as operation_id
+        parent_operation_id as operation_id,
+        cast(null as timestamp) as last_between_loaded_at
     from calls
     union
     select
         ancestors.parent_operation_id,
-        operations.parent_operation_id as operation_id
+        operations.parent_operation_id as operation_id,
+        greatest(ancestors.last_between_loaded_at, operations.loaded_at) as last_between_loaded_at
     from ancestors
     inner join operations on ancestors.operation_id = operations.operation_id
+
+),
+
+belongings as (
+
+    select
+        parent_operation_id,
+        operation_id,
+        max(last_between_loaded_at) as last_between_loaded_at
+    from ancestors
+    group by parent_operation_id, operation_id
 
 ),
 
@@ -43,12 +57,12 @@ counted as (
         count(*) as child_call_count,
         max(calls.loaded_at) as last_child_loaded_at
     from calls
-    left join ancestors
+    left join belongings
         on
             calls.is_span
-            and calls.parent_operation_id = ancestors.parent_operation_id
-            and calls.operation_id = ancestors.operation_id
-    where ancestors.operation_id is null
+            and calls.parent_operation_id = belongings.parent_operation_id
+            and calls.operation_id = belongings.operation_id
+    where belongings.operation_id is null
     group by calls.parent_operation_id
 
 ),
@@ -56,12 +70,12 @@ counted as (
 final as (
 
     select
-        ancestors.operation_id,
+        belongings.operation_id,
         cast(sum(counted.child_call_count) as bigint) as child_call_count,
-        max(counted.last_child_loaded_at) as last_child_loaded_at
-    from ancestors
-    inner join counted on ancestors.parent_operation_id = counted.parent_operation_id
-    group by ancestors.operation_id
+        max(greatest(counted.last_child_loaded_at, belongings.last_between_loaded_at)) as last_child_loaded_at
+    from belongings
+    inner join counted on belongings.parent_operation_id = counted.parent_operation_id
+    group by belongings.operation_id
 
 )
 

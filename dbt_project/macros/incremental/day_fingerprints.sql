@@ -1,8 +1,8 @@
 {#
     One row per operation_date of `operations` (a relation or CTE at the grain of operations, with what they were made of): how
-    many there are, and a fingerprint of which versions of which rows make up the day. Added, deleted and moved rows change the
-    count; a corrected operation, a session that was filled in later, a call that became part of an agent's operation and
-    another price of a model each change a sum.
+    many there are, and a fingerprint of which versions of which rows make up the day. Added and deleted rows change the count;
+    moved ones the sum of times; a corrected operation, a session that was filled in later, a call that became part of an agent's
+    operation and another price of a model each change another sum.
 #}
 {% macro day_fingerprints(operations) -%}
     select
@@ -10,6 +10,7 @@
         count(*) as operation_count,
         md5(
             cast(count(*) as varchar)
+            || '/' || cast(sum({{ epoch_microseconds('started_at') }}) as varchar)
             || '/' || cast(sum(coalesce({{ epoch_microseconds('loaded_at') }}, 0)) as varchar)
             || '/' || cast(sum(coalesce({{ epoch_microseconds('session_loaded_at') }}, 0)) as varchar)
             || '/' || cast(sum(coalesce(child_call_count, 0)) as varchar)

@@ -34,6 +34,7 @@ versions as (
 
     select
         operations.operation_date,
+        operations.started_at,
         operations.loaded_at,
         sessions.loaded_at as session_loaded_at,
         child_calls.child_call_count,

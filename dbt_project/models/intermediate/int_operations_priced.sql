@@ -27,7 +27,7 @@ matched as (
         operations.*,
         price_versions.price_version,
         prices.price_id,
-        prices.current_price_id,
+        prices.has_other_current_rates,
         prices.is_measured,
         {%- for kind in priced_kinds() %}
         prices.list_{{ kind }}_rate,
@@ -75,7 +75,7 @@ priced as (
     select
         listed.*,
         case
-            when listed.current_price_id = listed.price_id then listed.list_cost_usd
+            when not listed.has_other_current_rates then listed.list_cost_usd
             when listed.list_cost_usd is not null
                 then {{ cost_of(priced_kinds(), 'listed', 'listed', prefix='current_') | indent(20) }}
         end as current_cost_usd

@@ -45,6 +45,7 @@ matched as (
         prices.{{ kind }}_rate as list_{{ kind }}_rate,
         current_prices.{{ kind }}_rate as current_{{ kind }}_rate,
         {%- endfor %}
+        {{ rates_differ('prices', 'current_prices') | indent(4) }} as has_other_current_rates,
 
         service_tiers.provider,
         service_tiers.model,

@@ -24,6 +24,7 @@ from llmops_ingest import (
     TransientError,
     engines,
     ensure_schema,
+    schema,
     settings,
     tables,
 )
@@ -87,6 +88,47 @@ def usd(rows: Rows, unit: str, **facts: Any) -> set[Decimal]:
         for row in rows
         if row["unit"] == unit and all(row[name] == value for name, value in facts.items())
     }
+
+
+def test_prices_that_had_ids_are_numbered_and_stay_what_they_are(store_url: str) -> None:
+    schema.migrate(engines.engine_for(url_of(store_url)), "0006")
+    known = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
+    facts = {
+        "provider": "openai",
+        "model": "o3",
+        "service_tier": "standard",
+        "window_start_s": 0,
+        "window_end_s": 86_400,
+    }
+    facts |= {"tier_start": 0, "usd_per_unit": Decimal("0.000000123456789012"), "source": "genai-prices"}
+    facts |= {"priced_provider": "openai", "priced_model": "o3"}
+    later, sooner = (
+        [
+            facts | {"price_id": str(uuid.UUID(int=number)), "unit": unit, "snapshot_number": snapshot, "known_at": at}
+            for unit in ("input_tokens", "output_tokens")
+        ]
+        for number, snapshot, at in ((1, 2, known), (2, 1, known - dt.timedelta(days=1)))
+    )
+    before = sa.table("llm_prices", *(sa.column(c.name, c.type) for c in tables.llm_prices.c if c.name != "price_id"))
+    before.append_column(sa.column("price_id", tables.Uuid))
+    zone = dt.UTC if url_of(store_url).get_backend_name() in ("postgresql", "duckdb") else None
+    with engines.engine_for(url_of(store_url)).begin() as connection:
+        stored = [row | {"known_at": row["known_at"].replace(tzinfo=zone)} for row in [*later, *sooner]]
+        connection.execute(sa.insert(before), stored)
+
+    ensure_schema(store_url)
+
+    rows = stored_prices(store_url)
+    assert [(row["price_id"], row["snapshot_number"], row["unit"]) for row in rows] == [
+        (1, 1, "input_tokens"), (1, 1, "output_tokens"), (2, 2, "input_tokens"), (2, 2, "output_tokens"),
+    ]  # fmt: skip
+    assert {row["usd_per_unit"] for row in rows} == {Decimal("0.000000123456789012")}
+    assert {moment(row["known_at"]) for row in rows} == {
+        known, known - dt.timedelta(days=1),
+    }  # fmt: skip
+    synced(store_url, [O3])
+    assert {row["price_id"] for row in stored_prices(store_url)} > {1, 2, 3}
+    assert {row["price_id"] for row in stored_prices(store_url, O3, 3)}.isdisjoint({1, 2})
 
 
 def test_a_first_sync_stores_the_prices_of_every_model_and_a_second_nothing(store_url: str) -> None:
@@ -461,4 +503,4 @@ def comparable(row: dict[str, Any]) -> str:
         return format(value.normalize(), "f") if isinstance(value, Decimal) else str(value)
 
     assert row["price_id"] is not None
-    return str({name: plain(value) for name, value in row.items()} | {"price_id": str(uuid.UUID(str(row["price_id"])))})
+    return str({name: plain(value) for name, value in row.items()})

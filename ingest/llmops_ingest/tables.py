@@ -117,7 +117,7 @@ llm_prices = sa.Table(
     metadata,
     # A rate card: the prices of one model as an app names it, by one snapshot, in one service tier, for one range of
     # times, hours of the day and context sizes. One row for each unit of usage that has a price.
-    sa.Column("price_id", Uuid, primary_key=True, nullable=False),
+    sa.Column("price_id", sa.BigInteger, primary_key=True, nullable=False, autoincrement=False),  # from 1, as they came
     sa.Column("unit", sa.String(64), primary_key=True, nullable=False),  # as genai-prices names it: input_tokens ...
     sa.Column("provider", Name),  # as an app names it
     sa.Column("model", Name, nullable=False),

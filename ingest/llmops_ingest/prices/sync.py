@@ -6,7 +6,6 @@ set says of last year changes no cost, until `reprice` says that it shall.
 """
 
 import datetime as dt
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -20,7 +19,6 @@ from sqlalchemy.engine import URL
 from llmops_ingest import engines, settings
 from llmops_ingest.errors import ConfigurationError
 from llmops_ingest.faults import translated
-from llmops_ingest.ids import derived_id
 from llmops_ingest.prices import seeds
 from llmops_ingest.schema import VERSION_TABLE
 from llmops_ingest.tables import llm_operations, llm_prices
@@ -30,6 +28,11 @@ if TYPE_CHECKING:
 
 # "llmprice" as a number, so that nobody else in the database takes the same.
 _ADVISORY_LOCK_KEY = 0x6C6C6D7072696365
+
+# The rows of one card, with all its units, share an id.
+_CARD = (
+    "provider", "model", "snapshot_number", "service_tier", "valid_from", "window_start_s", "tier_start",
+)  # fmt: skip
 
 Name = tuple[str | None, str]
 """Provider and model as an app names them."""
@@ -140,6 +143,11 @@ def _append(url: URL, rows: list[dict[str, Any]]) -> None:
         numbers = {name: snapshot.number for name, snapshot in _newest(connection).items()}
         missing = [row for row in rows if row["snapshot_number"] > numbers.get((row["provider"], row["model"]), 0)]
         if missing:
+            last = connection.scalars(sa.select(sa.func.max(llm_prices.c.price_id))).one() or 0
+            ids: dict[tuple[Any, ...], int] = {}
+            for row in missing:
+                card = tuple(row[column] for column in _CARD)
+                row["price_id"] = ids.setdefault(card, last + len(ids) + 1)
             connection.execute(sa.insert(llm_prices), missing)
 
 
@@ -152,13 +160,10 @@ def _wait_for_turn(connection: sa.Connection) -> None:
 
 
 def _row(url: URL, name: Name, row: "Row", snapshot: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the row as the table has it; the rows of one card share its id."""
+    """Return the row as the table has it, but for its id."""
     provider, model = name
     facts = row._asdict() | dict(snapshot)
-    card = (snapshot["snapshot_number"], row.service_tier, row.valid_from, row.window_start_s, row.tier_start)
     return facts | {
-        # As JSON, in which no two cards are the same text: names may hold any separator.
-        "price_id": derived_id("price", json.dumps([provider, model, *card], default=str)),
         "provider": provider,
         "model": model,
         "valid_from": _stored_time(url, row.valid_from),

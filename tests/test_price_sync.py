@@ -93,7 +93,7 @@ def usd(rows: Rows, unit: str, **facts: Any) -> set[Decimal]:
 def test_prices_that_had_ids_are_numbered_and_stay_what_they_are(store_url: str) -> None:
     schema.migrate(engines.engine_for(url_of(store_url)), "0006")
     known = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
-    facts = {
+    facts: dict[str, Any] = {
         "provider": "openai",
         "model": "o3",
         "service_tier": "standard",

@@ -1,8 +1,8 @@
 {# The hours of a day in fct_hourly_usage add up to the day in fct_daily_cost: operations, tokens and cost, exactly. #}
 {%- set days = days_to_check() %}
 {%- set columns = [
-    'operation_count', 'unpriced_operation_count', 'input_tokens', 'cache_read_tokens', 'cache_write_tokens',
-    'output_tokens', 'reasoning_tokens', 'total_tokens', 'priced_tokens', 'cost_usd'
+    'unpriced_operation_count', 'input_tokens', 'cache_read_tokens', 'cache_write_tokens', 'output_tokens',
+    'reasoning_tokens', 'total_tokens', 'priced_tokens', 'cost_usd'
 ] %}
 
 with hourly as (
@@ -10,9 +10,9 @@ with hourly as (
     select
         operation_date,
         {%- for column in columns %}
-        sum({{ column }}) as {{ column }}
-        {%- if not loop.last %},{% endif %}
+        sum({{ column }}) as {{ column }},
         {%- endfor %}
+        sum(operation_count) as operation_count
     from {{ ref('fct_hourly_usage') }}
     where {{ falls_on(days) }}
     group by operation_date
@@ -24,9 +24,9 @@ daily as (
     select
         operation_date,
         {%- for column in columns %}
-        sum({{ column }}) as {{ column }}
-        {%- if not loop.last %},{% endif %}
+        sum({{ column }}) as {{ column }},
         {%- endfor %}
+        sum(operation_count) as operation_count
     from {{ ref('fct_daily_cost') }}
     where {{ falls_on(days) }}
     group by operation_date
@@ -42,7 +42,7 @@ select
 from hourly
 full outer join daily on hourly.operation_date = daily.operation_date
 where
-    false
+    hourly.operation_count is distinct from daily.operation_count
     {%- for column in columns %}
     or hourly.{{ column }} is distinct from daily.{{ column }}
     {%- endfor %}

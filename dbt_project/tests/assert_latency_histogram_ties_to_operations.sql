@@ -12,9 +12,9 @@ with operations as (
         {%- for metric in metrics %}
         count({{ metric }}) as {{ metric }}_count,
         greatest(cast(min({{ metric }}) as double precision), 0) as least_{{ metric }},
-        greatest(cast(max({{ metric }}) as double precision), 0) as greatest_{{ metric }}
-        {%- if not loop.last %},{% endif %}
+        greatest(cast(max({{ metric }}) as double precision), 0) as greatest_{{ metric }},
         {%- endfor %}
+        count(*) as operation_count
     from {{ ref('fct_llm_operations') }}
     where {{ falls_on(days) }}
     group by operation_date

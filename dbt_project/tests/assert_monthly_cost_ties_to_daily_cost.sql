@@ -2,15 +2,15 @@
     The days in fct_daily_cost add up to all weeks and to all months in fct_monthly_cost: operations, tokens and cost, exactly.
     No day of them lies outside its period.
 #}
-{%- set columns = ['operation_count', 'unpriced_operation_count', 'total_tokens', 'priced_tokens', 'cost_usd'] %}
+{%- set columns = ['unpriced_operation_count', 'total_tokens', 'priced_tokens', 'cost_usd'] %}
 
 with daily as (
 
     select
         {%- for column in columns %}
-        coalesce(sum({{ column }}), 0) as {{ column }}
-        {%- if not loop.last %},{% endif %}
+        coalesce(sum({{ column }}), 0) as {{ column }},
         {%- endfor %}
+        coalesce(sum(operation_count), 0) as operation_count
     from {{ ref('fct_daily_cost') }}
 
 ),
@@ -18,10 +18,11 @@ with daily as (
 periods as (
 
     select
-        names.period,
+        kinds.period,
         {%- for column in columns %}
         coalesce(sum(monthly.{{ column }}), 0) as {{ column }},
         {%- endfor %}
+        coalesce(sum(monthly.operation_count), 0) as operation_count,
         count(
             case
                 when
@@ -34,9 +35,9 @@ periods as (
         select 'week' as period
         union all
         select 'month' as period
-    ) as names
-    left join {{ ref('fct_monthly_cost') }} as monthly on names.period = monthly.period
-    group by names.period
+    ) as kinds
+    left join {{ ref('fct_monthly_cost') }} as monthly on kinds.period = monthly.period
+    group by kinds.period
 
 )
 
@@ -50,6 +51,7 @@ from periods
 cross join daily
 where
     periods.stray_count > 0
+    or periods.operation_count <> daily.operation_count
     {%- for column in columns %}
     or periods.{{ column }} <> daily.{{ column }}
     {%- endfor %}

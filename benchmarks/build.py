@@ -1,154 +1,21 @@
-"""Measure building the marts on DuckDB, in full and after one new day: `python -m benchmarks.build`.
+"""Measure building the marts, in full, after one new day and after late rows: `python -m benchmarks.build`.
 
-A year of synthetic operations is generated in a raw store, a DuckDB file; then `dbt build`, replication and data tests
-included, runs as in `llmops build` four times: the first build, a full refresh, the build after one more day has come,
-one with nothing new.
-Token counts are drawn from a production trace where it is there (`../shared/data/azure_llm_inference_2023_conv.csv`),
-else from log-normal distributions of about its median and spread; latencies, models and costs are made up and are
-results of nothing. What dbt takes to start and parse is measured on its own and stands apart from the builds.
+A year of synthetic operations (`benchmarks.warehouses`) lies in a raw store; then `dbt build`, replication and data
+tests included, runs as in `llmops build`: the first build, a full refresh, the build after one more day has come, one
+with nothing new, one after a thousand operations have come that are spread over thirty days long past. The SQL of the
+full refresh, models and tests, is also run by hand. What dbt takes to start and parse stands apart from the builds.
 """
 
 import argparse
-import copy
-import datetime as dt
-import json
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-import duckdb
-from sqlalchemy.engine import URL
 
 from benchmarks import measuring
-from llmops_ingest.schema import ensure_schema
+from benchmarks.warehouses import DAYS, Build, PostgresWarehouse, Warehouse
 
-DAYS = 365
-OPERATIONS_PER_SESSION = 20
-TRACE = measuring.REPOSITORY.parent / "shared" / "data" / "azure_llm_inference_2023_conv.csv"
 KINDS = {"models": "model", "data tests": "test"}
-DBT_BUILD = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", "--quiet", "build"]
-DBT_BUILD += ["--exclude-resource-type", "unit_test"]
 # Nodes that take less are summed up.
 SHOWN_SECONDS = 0.5
-
-# Models with one price, with prices by context size, by day and by service tier.
-MODELS = {
-    "gpt-4o": "openai", "gpt-4o-mini": "openai", "gpt-4.1": "openai", "gpt-5": "openai", "gpt-5-mini": "openai",
-    "o3": "openai", "claude-sonnet-4-5": "anthropic", "claude-haiku-4-5": "anthropic", "claude-3-5-haiku-latest":
-    "anthropic", "gemini-2.5-flash": "google", "gemini-2.5-pro": "google", "mistral-large-latest": "mistral",
-}  # fmt: skip
-TOKENS_OF_TRACE = "select ContextTokens as input, GeneratedTokens as output from read_csv('$trace')"
-TOKENS_MADE_UP = """
-select cast(exp(6.9 + 0.9 * z1) as bigint) as input, cast(exp(4.9 + 0.8 * z2) as bigint) as output
-from (
-    select sqrt(-2 * ln(1 - random())) * cos(2 * pi() * random()) as z1,
-        sqrt(-2 * ln(1 - random())) * cos(2 * pi() * random()) as z2
-    from range(20000)
-)
-"""
-GENERATE = """
-set TimeZone = 'UTC';
-select setseed(0.5);
-create temp table tokens as select row_number() over () - 1 as number, * from ($tokens);
-insert into llm_sessions (session_id, workspace, agent_id, created_at, loaded_at)
-select md5('session ' || i)::uuid, 'workspace ' || i % 5, 'agent ' || i % 20, start_at, start_at + interval 2 second
-from (
-    select i, timestamptz '$start' + i * $per_session * interval '$step microseconds' as start_at
-    from range($first // $per_session, $last // $per_session) as t(i)
-);
-insert into llm_operations (
-    operation_id, session_id, action_id, timestamp, operation_type, provider, model, input_tokens, output_tokens,
-    latency_ms, cost, status, error_message, loaded_at, cache_read_tokens, reasoning_tokens, time_to_first_token_ms
-)
-select
-    md5('operation ' || i)::uuid, md5('session ' || i // $per_session)::uuid, 'step ' || i % 10, start_at,
-    if(i % 10 = 0, 'embedding', 'chat'), $models[1 + i % len($models)].provider, $models[1 + i % len($models)].model,
-    input, output, 150 + 20 * output + i % 997, if(i % 25 = 0, null, input * 1e-6 + output * 4e-6),
-    if(i % 50 = 0, 'error', 'success'), if(i % 50 = 0, 'rate limit exceeded', null), start_at + interval 2 second,
-    if(i % 3 = 0, input // 3, null), if(i % 4 = 0, output // 2, null), 100 + i % 700
-from (
-    select i, timestamptz '$start' + i * interval '$step microseconds' as start_at,
-        (hash(i) % (select count(*) from tokens))::bigint as draw
-    from range($first, $last) as t(i)
-)
-inner join tokens on number = draw;
-"""
-
-
-@dataclass(frozen=True)
-class Build:
-    """Seconds of wall clock of one dbt command, and of each node by name; one node runs at a time."""
-
-    seconds: float
-    nodes: dict[str, float]
-
-    def of_kind(self, kind: str) -> float:
-        """Return the seconds of all nodes of a kind."""
-        return sum(seconds for name, seconds in self.nodes.items() if name.startswith(f"{kind}."))
-
-
-class Warehouse:
-    """A raw store and the DuckDB file with its marts, in one directory, built by a dbt project: this one by default."""
-
-    def __init__(self, directory: Path, rows: int) -> None:
-        self._directory, self._project = directory, measuring.REPOSITORY
-        self._raw = URL.create("duckdb", database=str(directory / "raw.duckdb"))
-        # Whole sessions a day.
-        self._per_day = max(1, rows // DAYS // OPERATIONS_PER_SESSION) * OPERATIONS_PER_SESSION
-        # The day that comes later is yesterday: no operation lies in the future.
-        self._start = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=DAYS + 1)
-        ensure_schema(self._raw)
-
-    def add_days(self, first: int, last: int) -> None:
-        """Generate the operations of these days, counted from the first one."""
-        tokens = TOKENS_OF_TRACE.replace("$trace", str(TRACE)) if TRACE.exists() else TOKENS_MADE_UP
-        values = {
-            "$tokens": tokens,
-            "$models": str([{"provider": provider, "model": model} for model, provider in MODELS.items()]),
-            "$start": f"{self._start}T00:00:00Z",
-            "$step": str(86_400_000_000 // self._per_day),
-            "$per_session": str(OPERATIONS_PER_SESSION),
-            "$first": str(first * self._per_day),
-            "$last": str(last * self._per_day),
-        }
-        statements = GENERATE
-        for name, value in values.items():
-            statements = statements.replace(name, value)
-        with duckdb.connect(self._raw.database or "") as connection:
-            connection.execute(statements)
-
-    def built_by(self, project: Path, directory: Path) -> "Warehouse":
-        """Return the same raw store with marts in another directory, built by another project."""
-        other = copy.copy(self)
-        other._project, other._directory = project, directory
-        return other
-
-    def dbt_build(self, *arguments: str) -> Build:
-        """Run `dbt build`; RuntimeError with what it printed if it fails."""
-        target = self._directory / "target"
-        (target / "run_results.json").unlink(missing_ok=True)
-        variables = {
-            "CONNECTION_STRING": self._raw.render_as_string(hide_password=False),
-            "LLMOPS_WAREHOUSE": str(self._directory / "marts.duckdb"),
-            "DBT_TARGET": "duckdb",
-            "DBT_TARGET_PATH": str(target),
-            "DBT_LOG_PATH": str(self._directory / "logs"),
-        }
-        started = time.perf_counter()
-        done = subprocess.run(
-            [*DBT_BUILD, *arguments],
-            cwd=self._project, env={**os.environ, **variables}, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        seconds = time.perf_counter() - started
-        if done.returncode:
-            raise RuntimeError(f"dbt build failed:\n{done.stdout}{done.stderr}")
-        report = target / "run_results.json"
-        results = json.loads(report.read_text())["results"] if report.exists() else []
-        return Build(seconds, {node["unique_id"]: node["execution_time"] for node in results})
 
 
 @dataclass(frozen=True)
@@ -159,30 +26,49 @@ class Measured:
     start_up: float
     first: Build
     full: Build
+    by_hand: float
     new_day: Build
     nothing_new: Build
+    late: Build
 
     @property
     def builds(self) -> list[Build]:
         """Return all builds, in the order of the columns."""
-        return [self.first, self.full, self.new_day, self.nothing_new]
+        return [self.first, self.full, self.new_day, self.nothing_new, self.late]
 
     def cost(self, build: Build) -> float:
         """Return the seconds of a build without those of starting."""
         return build.seconds - self.start_up
 
 
-def measure(rows: int) -> Measured:
+def measure(warehouse: Warehouse, rows: int) -> Measured:
     """Build a warehouse of so many operations in all ways."""
-    with measuring.scratch_directory() as directory:
-        warehouse = Warehouse(directory, rows)
-        warehouse.add_days(0, DAYS)
-        # A selection without nodes: dbt starts, parses (anew only the first time) and has nothing to do.
-        start_up = min(warehouse.dbt_build("--select", "path:nowhere").seconds for _ in range(3))
-        first = warehouse.dbt_build()
-        full = warehouse.dbt_build("--full-refresh")
-        warehouse.add_days(DAYS, DAYS + 1)
-        return Measured(rows, start_up, first, full, warehouse.dbt_build(), warehouse.dbt_build())
+    warehouse.add_days(0, DAYS)
+    # A selection without nodes: dbt starts, parses (anew only the first time) and has nothing to do.
+    start_up = min(warehouse.dbt_build("--select", "path:nowhere").seconds for _ in range(3))
+    first = warehouse.dbt_build()
+    full = warehouse.dbt_build("--full-refresh")
+    by_hand = warehouse.by_hand()
+    warehouse.add_days(DAYS, DAYS + 1)
+    new_day = warehouse.dbt_build()
+    nothing_new = warehouse.dbt_build()
+    warehouse.add_late(1000, days=30)
+    return Measured(rows, start_up, first, full, by_hand, new_day, nothing_new, warehouse.dbt_build())
+
+
+def ratios(least: Measured, most: Measured) -> list[list[str]]:
+    """Return a line for each aim: what it is, and the ratio."""
+    return [
+        [
+            f"one new day at {most.rows:,}, against {least.rows:,}",
+            f"{most.cost(most.new_day) / least.cost(least.new_day):.2f}",
+        ],
+        [
+            f"1,000 late rows over 30 days at {most.rows:,}, against one new day",
+            f"{most.cost(most.late) / most.cost(most.new_day):.2f}",
+        ],
+        [f"full refresh of {most.rows:,}, against the same SQL by hand", f"{most.cost(most.full) / most.by_hand:.2f}"],
+    ]
 
 
 def by_part(measured: Measured) -> list[list[str]]:
@@ -198,12 +84,6 @@ def by_part(measured: Measured) -> list[list[str]]:
         for label, seconds in parts.items()
     ]
     return [*lines, [rows, "start-up", *[f"{measured.start_up:.1f} s"] * len(measured.builds), "", ""]]
-
-
-def growth(least: Measured, most: Measured) -> str:
-    """Return how much dearer one new day is among the most operations than among the least."""
-    ratio = most.cost(most.new_day) / least.cost(least.new_day)
-    return f"One new day at {most.rows:,} operations costs {ratio:.2f} times what it costs at {least.rows:,}."
 
 
 def _share(part: float, whole: float) -> str:
@@ -228,22 +108,41 @@ def _short(unique_id: str) -> str:
     return f"{kind} {names[1]}" if names else unique_id
 
 
-def main(given: Sequence[str] | None = None) -> None:
-    """Measure at each number of operations and print the tables."""
-    parser = argparse.ArgumentParser(description="dbt build on DuckDB, in full and incrementally")
-    usual = [1_000_000, 10_000_000]
-    parser.add_argument(
-        "--rows", type=int, nargs="+", default=usual, help="operations in a year (default: %(default)s)"
-    )
-    options = parser.parse_args(given)
-    measured = [measure(rows) for rows in sorted(options.rows)]
-    columns = ["first build", "full refresh", "one new day", "nothing new", "new day / first", "new day / full"]
+def report(name: str, measured: Sequence[Measured]) -> None:
+    """Print the tables of one database, from the least to the most operations."""
+    columns = ["first build", "full refresh", "one new day", "nothing new", "late rows"]
+    columns += ["new day / first", "new day / full"]
+    print(f"\n{name}\n")
     print(measuring.table(["operations", "part", *columns], [line for one in measured for line in by_part(one)]))
     if len(measured) > 1:
-        print(f"\n{growth(measured[0], measured[-1])}")
-    print(f"\n{measuring.machine()}. One run each.\n")
+        print(f"\n{measuring.table(['ratio', ''], ratios(measured[0], measured[-1]))}")
+    peak = max(build.peak_mb for build in measured[-1].builds)
+    print(f"\ndbt's peak memory at {measured[-1].rows:,} operations: {peak:,.0f} MiB.\n")
     lines = [line for one in measured for line in by_node(one)]
     print(measuring.table(["operations", "node", "full refresh", "one new day"], lines))
+
+
+def main(given: Sequence[str] | None = None) -> None:
+    """Measure at each number of operations and print the tables."""
+    parser = argparse.ArgumentParser(description="dbt build, in full and incrementally")
+    for name, usual in (("--rows", [1_000_000, 10_000_000]), ("--postgres-rows", [200_000, 2_000_000])):
+        parser.add_argument(
+            name, type=int, nargs="*", default=usual, help="operations in a year (default: %(default)s)"
+        )
+    parser.add_argument("--memory-limit", default="", help="what DuckDB may take, such as 4GB")
+    options = parser.parse_args(given)
+    on_duckdb, on_postgres = [], []
+    for rows in sorted(options.rows):
+        with measuring.scratch_directory() as directory:
+            on_duckdb.append(measure(Warehouse(directory, rows, options.memory_limit), rows))
+    for rows in sorted(options.postgres_rows):
+        with measuring.scratch_directory() as directory, measuring.postgresql(directory) as server:
+            on_postgres.append(measure(PostgresWarehouse(directory, rows, server), rows))
+    if on_duckdb:
+        report("DuckDB", on_duckdb)
+    if on_postgres:
+        report("PostgreSQL", on_postgres)
+    print(f"\n{measuring.machine()}. One run each.")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Measure what pricing adds to a build on DuckDB: `python -m benchmarks.pricing`.
 
-The same year of operations, as `benchmarks.build` generates it, is built by this project and by the project as it was
-before it knew prices (its models are taken from the repository's history), in turns, in full: the marts that both have,
-with what these need and their tests. What dbt takes to start is measured on its own and taken off both.
+The same year of operations (`benchmarks.warehouses`) is built by this project and by the project as it was before it
+knew prices (its models are taken from the repository's history), in turns, in full: the marts that both have, with what
+these need and their tests. What dbt takes to start is measured on its own and taken off both.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from io import BytesIO
 from pathlib import Path
 
 from benchmarks import measuring
-from benchmarks.build import DAYS, Warehouse
+from benchmarks.warehouses import DAYS, Warehouse
 
 # The last commit whose models compute no price.
 BEFORE_PRICES = "2703363"

@@ -62,7 +62,7 @@ def marts() -> Path:
 def test_help_tells_of_every_command(llmops: Llmops) -> None:
     listed = llmops("--help").stdout
 
-    names = ["build", "env", "flush", "init", "invoices", "load", "prices", "replicate", "show", "status"]
+    names = ["build", "env", "flush", "forget", "init", "invoices", "load", "prices", "replicate", "show", "status"]
     assert sorted(main.commands) == names
     for name, command in main.commands.items():
         assert re.search(rf"^  {name} +\S", listed, re.MULTILINE)

@@ -59,8 +59,8 @@ def test_only_what_was_changed_is_modified_wherever_it_is_built(project: Path, t
 def test_a_mart_that_loses_a_column_needs_a_new_version(project: Path, tmp_path: Path) -> None:
     contracts = project / "dbt_project" / "models" / "marts" / "_marts__models.yml"
     before = contracts.read_text()
-    assert before.count("- name: cost_per_1k_tokens_usd\n") == 1
-    contracts.write_text(before.replace("- name: cost_per_1k_tokens_usd\n", "- name: cost_per_thousand_usd\n"))
+    assert before.count("- name: p99_latency_ms\n") == 1
+    contracts.write_text(before.replace("- name: p99_latency_ms\n", "- name: slowest_latency_ms\n"))
 
     refused = dbt(
         project, tmp_path / "elsewhere", *REFUSING, *MODIFIED, "--state", str(tmp_path / "released" / "target")
@@ -68,4 +68,4 @@ def test_a_mart_that_loses_a_column_needs_a_new_version(project: Path, tmp_path:
 
     assert refused.returncode != 0
     assert "breaking change" in refused.stdout + refused.stderr
-    assert "cost_per_1k_tokens_usd" in refused.stdout + refused.stderr
+    assert "p99_latency_ms" in refused.stdout + refused.stderr

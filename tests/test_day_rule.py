@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from polars.testing import assert_frame_equal
 
 from conftest import LEAKING_NAMES, LEAKING_PREFIXES, REPOSITORY
 from llmops_analysis import polars_from_db
-from llmops_ingest import Loader, engines, schema, settings, tables
+from llmops_ingest import Loader, engines, settings, tables
 from llmops_ingest.cli import dbt_environment
 from llmops_ingest.prices.sync import names, sync
 from records import START, identifier, operation
@@ -190,7 +189,7 @@ def test_only_days_that_changed_are_rebuilt_and_checked(team: Team) -> None:
     ]  # fmt: skip
     assert team.dbt("test", "--exclude-resource-type", "unit_test") == ""
     assert team.days_to_check() == []
-    assert team.build("--full-refresh") == ""
+    assert team.dbt("run", "--full-refresh") == ""
     assert min(team.rows(days)) == ("2025-03-01", 4, 100)
 
 
@@ -210,12 +209,12 @@ def test_a_session_that_is_filled_in_later_rebuilds_the_days_of_its_operations(t
 def test_days_that_are_gone_are_gone_from_all_marts(team: Team) -> None:
     table = tables.llm_operations
     team.in_store(table.delete().where(table.c.timestamp < START.replace(day=2)))
-    assert team.build() == ""
+    assert team.dbt("run") == ""
     dated = [frame for mart, frame in team.marts().items() if "operation_date" in frame.columns and mart not in RARE]
     assert {str(frame["operation_date"].min()) for frame in dated} == {"2025-03-02"}
 
     team.in_store(table.delete())
-    assert team.build() == ""
+    assert team.dbt("run") == ""
 
     assert {mart for mart, frame in team.marts().items() if frame.height} == set(KEPT)
     team.load(on_day(1, 0))
@@ -237,7 +236,7 @@ def test_what_an_interrupted_or_partial_build_left_out_is_caught_up_with(team: T
 
     incremental = team.marts()
     assert team.days_to_check() == []
-    assert team.build("--full-refresh") == ""
+    assert team.dbt("run", "--full-refresh") == ""
     assert_same(incremental, team.marts())
 
 
@@ -260,70 +259,15 @@ def test_another_reporting_zone_demands_a_full_refresh_and_moves_operations_to_i
     before = team.marts()
 
     zone = ["--vars", "{reporting_timezone: Asia/Kolkata}"]
-    refused = team.build(*zone)
+    refused = team.dbt("run", *zone)
     assert "the marts have days of UTC, and reporting_timezone is now Asia/Kolkata" in refused
     assert "run `llmops build --full-refresh`" in refused
     assert_same(before, team.marts())
 
-    assert team.build("--full-refresh", *zone) == ""
+    assert team.dbt("run", "--full-refresh", *zone) == ""
     days = team.marts()["fct_daily_cost"].group_by("operation_date").agg(pl.col("operation_count").sum())
     assert days.sort("operation_date")["operation_count"].to_list() == [4 + 19, 4 + 5, 4]
-    assert team.build(*zone) == ""
-
-
-@pytest.mark.parametrize("engine", ["duckdb", "postgres"])
-def test_incremental_builds_make_what_a_full_refresh_makes(
-    engine: str, project: Path, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    store = f"sqlite:///{tmp_path / 'raw.sqlite'}" if engine == "duckdb" else request.getfixturevalue("postgres_url")
-    team = Team(project, store)
-    team.warehouse.unlink(missing_ok=True)
-    schema.ensure_schema(store)
-    chosen = random.Random(7)
-    for _ in range(4):
-        for _ in range(16):
-            change_something(team, chosen)
-        assert team.dbt("run") == ""
-    assert 0 < len(team.days_to_check()) <= 8
-    assert team.build() == ""
-    assert team.days_to_check() == []
-
-    incremental = team.marts()
-    assert team.build("--full-refresh") == ""
-    assert_same(incremental, team.marts())
-    assert incremental["fct_daily_cost"].height > 5
-    assert incremental["fct_daily_errors"].height > 0
-    assert any(number > 3 for number in incremental["dim_prices"]["snapshot_number"])
-    assert set(incremental["fct_llm_operations"]["cost_source"]) == {"recorded", "list", "children", None}
-
-
-def change_something(team: Team, chosen: random.Random) -> None:
-    """Load, correct, move, delete or belong to an operation, delete a day, fill in a session, or charge."""
-    number, day, session = chosen.choice(NUMBERS), chosen.randrange(8), identifier(f"session {chosen.randrange(6)}")
-    usual = ["load", "load", "load", "correct", "move", "belong", "delete", "delete a day", "fill in"]
-    kind = chosen.choice([*usual, "charge", "reprice"])
-    table = tables.llm_operations
-    if kind in ("load", "move"):
-        facts = {"model": chosen.choice("abc"), "service_tier": chosen.choice([None, "batch", "flex"])}
-        facts["status"] = "timeout" if number % 7 == 0 else "success"
-        team.load(on_day(number, day, session_id=session, cost=chosen.choice([None, chosen.random()]), **facts))
-    elif kind == "correct":
-        team.load(on_day(number, number % 8, cost=chosen.choice([None, 0.25]), status=chosen.choice(["ok", "error"])))
-    elif kind == "belong":
-        parent = chosen.choice(NUMBERS)
-        team.load(on_day(parent, parent % 8, operation_type="invoke_agent"))
-        team.load(on_day(number, day, parent_operation_id=identifier(f"operation {parent}"), model="a"))
-    elif kind in ("charge", "reprice"):
-        models = chosen.sample([("a", ""), ("a", "batch"), ("b", ""), ("gpt-4o-mini", "")], 3)
-        prices = [(model, tier, chosen.randrange(1, 100)) for model, tier in models]
-        team.charge(*prices, reprice=kind == "reprice")
-    elif kind == "delete":
-        team.in_store(table.delete().where(table.c.operation_id == identifier(f"operation {number}")))
-    elif kind == "delete a day":
-        start, end = (START.replace(day=1 + day + more, hour=0) for more in (0, 1))
-        team.in_store(table.delete().where(table.c.timestamp >= start, table.c.timestamp < end))
-    else:
-        fill_in(team, session, chosen.choice("vw"))
+    assert team.dbt("run", *zone) == ""
 
 
 # ---- what is checked

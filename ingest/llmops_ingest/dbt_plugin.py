@@ -24,8 +24,10 @@ class Plugin(BasePlugin):
     """Replicates the raw store (`CONNECTION_STRING`) into schema `raw` of dbt's DuckDB file."""
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
-        """Replicate; an error ends the dbt run with its message."""
+        """Bound the memory, if `LLMOPS_MEMORY_LIMIT` says so, and replicate; an error ends the run with its message."""
         try:
+            if limit := os.environ.get("LLMOPS_MEMORY_LIMIT"):
+                conn.execute("SET memory_limit = $limit", {"limit": limit})  # beyond it, DuckDB writes to disk
             replicated = replicate(conn)
             _sync_prices(conn)
         except (LlmopsError, duckdb.Error) as error:  # of other errors dbt prints the whole traceback

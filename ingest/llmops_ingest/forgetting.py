@@ -15,7 +15,7 @@ from llmops_ingest import engines, schema, settings
 from llmops_ingest.errors import ConfigurationError
 from llmops_ingest.faults import translated
 from llmops_ingest.ids import canonical_id
-from llmops_ingest.tables import llm_messages, llm_operations, llm_sessions
+from llmops_ingest.tables import llm_messages, llm_operations, llm_sessions, stored_time
 
 # Operations in one transaction.
 _BATCH = 2_000
@@ -107,7 +107,7 @@ def _next_operations(url: URL, selection: Selection, *, with_texts: bool) -> lis
         query = query.join_from(llm_operations, llm_sessions, operations.session_id == sessions.session_id)
         query = query.where(sessions.workspace == selection.workspace)
     if selection.before is not None:
-        query = query.where(operations.timestamp < _stored_time(url, selection.before))
+        query = query.where(operations.timestamp < stored_time(settings.backend(url), selection.before))
     if with_texts:
         theirs = llm_messages.c.operation_id == operations.operation_id
         query = query.where(sa.exists().where(theirs, llm_messages.c.content.is_not(None)))
@@ -119,7 +119,7 @@ def _without_texts(url: URL, ids: list[str]) -> int:
     """Take the texts of these operations' messages away, and return how many there were."""
     theirs = sa.and_(llm_messages.c.operation_id.in_(ids), llm_messages.c.content.is_not(None))
     # Replicas look for what was loaded since, and have copied texts if they were told to.
-    changed = {"content": None, "loaded_at": _stored_time(url, dt.datetime.now(dt.UTC))}
+    changed = {"content": None, "loaded_at": stored_time(settings.backend(url), dt.datetime.now(dt.UTC))}
     with engines.transaction(url) as connection:
         _overwrite_on_disk(connection)
         number: int = connection.scalars(sa.select(sa.func.count()).where(theirs)).one()
@@ -149,7 +149,7 @@ def _without_sessions(url: URL, selection: Selection) -> int:
         query = query.where(sessions.workspace == selection.workspace)
     if selection.before is not None:
         created_at = sa.func.coalesce(sessions.created_at, sessions.loaded_at)
-        query = query.where(created_at < _stored_time(url, selection.before))
+        query = query.where(created_at < stored_time(settings.backend(url), selection.before))
     number = 0
     while True:
         with engines.transaction(url) as connection:
@@ -165,8 +165,3 @@ def _overwrite_on_disk(connection: sa.Connection) -> None:
     """Have SQLite overwrite what it deletes; other databases do so when they reuse the space."""
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("PRAGMA secure_delete = ON")
-
-
-def _stored_time(url: URL, time: dt.datetime) -> dt.datetime:
-    """Return a time as the store has times: some have no zone."""
-    return time if settings.backend(url) in ("postgresql", "duckdb") else time.astimezone(dt.UTC).replace(tzinfo=None)

@@ -8,6 +8,7 @@ Types are what each database has best: UUIDs are native on PostgreSQL and DuckDB
 `timestamptz` there and UTC `DATETIME` elsewhere.
 """
 
+import datetime as dt
 from decimal import Decimal
 from typing import Any
 
@@ -31,6 +32,11 @@ Name = sa.String(NAME_LENGTH).with_variant(
 )
 LongText = sa.Text().with_variant(mysql.LONGTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
 Json = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
+
+
+def stored_time(backend: str, time: dt.datetime) -> dt.datetime:
+    """Return an aware time as a `Timestamp` of the database holds it: as it is, or in UTC without a zone."""
+    return time if backend in ("postgresql", "duckdb") else time.astimezone(dt.UTC).replace(tzinfo=None)
 
 
 class Usd(sa.types.TypeDecorator[Decimal]):

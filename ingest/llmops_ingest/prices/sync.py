@@ -21,7 +21,7 @@ from llmops_ingest.errors import ConfigurationError
 from llmops_ingest.faults import translated
 from llmops_ingest.prices import seeds
 from llmops_ingest.schema import VERSION_TABLE
-from llmops_ingest.tables import llm_operations, llm_prices
+from llmops_ingest.tables import llm_operations, llm_prices, stored_time
 
 if TYPE_CHECKING:
     from llmops_ingest.prices.cards import Row
@@ -207,4 +207,4 @@ def _stored_time(url: URL, time: dt.date | None) -> dt.datetime | None:
     if time is None:
         return None
     at = time if isinstance(time, dt.datetime) else dt.datetime.combine(time, dt.time(tzinfo=dt.UTC))
-    return at if settings.backend(url) in ("postgresql", "duckdb") else at.replace(tzinfo=None)
+    return stored_time(settings.backend(url), at)

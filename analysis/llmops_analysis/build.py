@@ -12,7 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,10 @@ _LOCK_TIMEOUT_S = 600
 
 @dataclass(frozen=True, slots=True)
 class BuildResult:
-    """What a build did: models built, data tests passed, seconds, where the marts are, names of tests that warn, and
-    what the raw store was made to forget before, for being older than the settings keep."""
+    """What a build did: models built, data tests passed, seconds, where the marts are, names of tests that warn.
+
+    `forgotten` is what the raw store was made to forget before, for being older than the settings keep.
+    """
 
     models: int
     tests: int
@@ -68,7 +70,7 @@ def build(arguments: Sequence[str] = (), *, target: str | None = None) -> BuildR
         _sync_prices()
         results = _run_dbt(arguments, environment | {"DBT_TARGET": target})
         where = settings.masked(settings.sync_url())
-    return replace(_summary(results, time.monotonic() - started, where), forgotten=forgotten)
+    return _summary(results, time.monotonic() - started, where, forgotten)
 
 
 def check(arguments: Sequence[str] = (), *, target: str | None = None) -> Check:
@@ -142,7 +144,7 @@ def _target_path() -> Path:
     return Path(os.environ.get("DBT_TARGET_PATH") or "target").absolute()
 
 
-def _summary(results: list[dict[str, Any]], seconds: float, where: str) -> BuildResult:
+def _summary(results: list[dict[str, Any]], seconds: float, where: str, forgotten: Forgotten) -> BuildResult:
     done = Counter((result["unique_id"].split(".")[0], result["status"]) for result in results)
     warnings = [
         f"{result['unique_id'].split('.')[2]}: {result['message']}" for result in results if result["status"] == "warn"
@@ -153,6 +155,7 @@ def _summary(results: list[dict[str, Any]], seconds: float, where: str) -> Build
         seconds=seconds,
         where=where,
         warnings=warnings,
+        forgotten=forgotten,
     )
 
 

@@ -1,4 +1,4 @@
-"""What SQL says an operation costs is what genai-prices says: for every model it knows, on DuckDB and PostgreSQL.
+"""What SQL says an operation costs is what genai-prices says: for every model it finds, on DuckDB and PostgreSQL.
 
 The marts are built once an engine, with an operation of every model, so that all prices are there. Then the query that
 makes `fct_llm_operations` is run on other operations, as dbt compiled it.

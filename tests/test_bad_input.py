@@ -331,6 +331,7 @@ BAD_VALUES = [
     ("cost", float("inf"), "must be finite, but is inf"),
     ("cost", float("-inf"), "must be finite, but is -inf"),
     ("cost", 10**400, "too large"),
+    ("cost", 1_000_000, "must be below 1,000,000 USD for one operation, but is 1000000; is it in USD?"),
     ("cost", "free", "must be USD as a number, not 'free'"),
     ("timestamp", "2025-03-01T12:00:00", "has no zone: write 2025-03-01T12:00:00Z if it is UTC"),
     ("timestamp", "9999-12-31T00:00:00Z", "is more than a day in the future: is the clock right?"),

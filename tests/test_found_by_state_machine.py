@@ -10,18 +10,22 @@ from records import START, identifier, operation
 
 
 def test_a_cost_that_somebody_got_wrong_by_far_does_not_stop_a_build(tmp_path: Path) -> None:
-    """1e20 and more is no amount; what is less has to be divided by the tokens."""
+    """A million USD is no amount, and is counted; what is less has to be divided by the tokens."""
     team = Team(tmp_path, f"sqlite:///{tmp_path / 'raw.sqlite'}")
-    Loader(team.store).load([operation(1, cost=9e19), operation(2, cost=1e15, model="gpt-4o")])
+    Loader(team.store).load([operation(1), operation(2, cost=999_999.9999999999, model="gpt-4o")])
+    with engines.transaction(settings.sync_url(team.store)) as connection:  # the loader refuses it
+        wrong = tables.llm_operations.update().where(tables.llm_operations.c.model == "gpt-4o-mini")
+        connection.execute(wrong.values(cost=9e19))
 
     done = team.llmops("build")
 
     assert done.returncode == 0, done.stdout + done.stderr
-    costs = team.mart("fct_daily_cost", ["model"], ["model", "cost_per_1k_tokens_usd"]).rows()
-    assert costs == [
-        ("gpt-4o", Decimal("8928571428571428.571428571429")),
-        ("gpt-4o-mini", Decimal("810810810810810810810.810810810811")),
-    ]
+    costs = team.mart("fct_daily_cost", ["model"], ["model", "recorded_cost_usd", "cost_per_1k_tokens_usd"]).rows()
+    known, unknown = costs
+    assert known == ("gpt-4o", Decimal("999999.9999999999"), Decimal("8928571.428571427679"))
+    assert unknown[1] is None
+    refused = team.mart("fct_llm_operations", ["model"], ["model", "has_refused_values", "cost_source"]).rows()
+    assert refused == [("gpt-4o", False, "recorded"), ("gpt-4o-mini", True, "list")]
 
 
 def test_counts_below_0_that_others_wrote_are_divided_by_as_everywhere(tmp_path: Path) -> None:

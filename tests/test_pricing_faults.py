@@ -42,6 +42,9 @@ acme,voice,,cache_audio_read_tokens,,,,5,1000000,USD
 acme,voice,,output_tokens,,,,8,1000000,USD
 acme,voice,,output_audio_tokens,,,,40,1000000,USD
 acme,voice,,requests,,,,3,1000,USD
+acme,gold,,input_tokens,,,,2000000,1000000,USD
+acme,gold,,cache_read_tokens,,,,1000000,1000000,USD
+acme,gold,,output_tokens,,,,free,1000000,USD
 """
 SMALL = "acme,small,,{unit}_tokens,,,,{price},1000000,USD\n"
 FIRST_CARD = CARD + SMALL.format(unit="input", price=1) + SMALL.format(unit="output", price=4)
@@ -222,6 +225,9 @@ def load(world: World) -> None:
     world.load("more cached than input", cache_read_tokens=101, **TEN)
     world.load("more reasoning than output", reasoning_tokens=11, **TEN)
 
+    world.load("dear", model="gold", input_tokens=649_999, cache_read_tokens=300_000, output_tokens=2_000_000)
+    world.load("too dear", model="gold", input_tokens=500_000, output_tokens=10)
+
     agent = {"operation_type": "invoke_agent", "input_tokens": 100, "output_tokens": 10, "cost": 0.00028}
     world.load("agent", **agent)
     tomorrow = dt.datetime(2025, 4, 1, 0, 1, tzinfo=dt.UTC)
@@ -318,6 +324,15 @@ def test_tokens_that_cannot_be_are_counted_and_never_priced(history: History) ->
         assert (row["list_cost_usd"], row["current_cost_usd"], row["cost_usd"]) == (None, None, None)
         assert (row["unpriced_reason"], row["is_priced"]) == ("impossible_usage", False)
     assert history.first.of_model("big")["impossible_usage_count"].sum() == 2
+
+
+def test_tokens_for_a_million_dollars_are_counted_and_never_priced(history: History) -> None:
+    assert history.first.operation("dear")["list_cost_usd"] == 2 * 349_999 + 300_000
+    row = history.first.operation("too dear")
+    assert (row["list_cost_usd"], row["cost_usd"], row["unpriced_reason"]) == (None, None, "impossible_usage")
+    (daily,) = history.first.of_model("gold").rows(named=True)
+    assert (daily["list_cost_usd"], daily["impossible_usage_count"]) == (999_998, 1)
+    assert (daily["list_cache_read_cost_usd"], daily["cache_savings_usd"]) == (300_000, 300_000)
 
 
 # ---- what is unknown

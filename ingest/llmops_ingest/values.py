@@ -9,7 +9,7 @@ becomes of it, is decided elsewhere.
 | name, text | str without NUL or lone surrogates, names up to 255 characters |
 | time | datetime in UTC |
 | count | int from 0 |
-| money | finite float from 0, USD |
+| money | float from 0, below 1,000,000, USD |
 | object | JSON object as text |
 """
 
@@ -29,6 +29,8 @@ EARLIEST = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 LATEST_AHEAD = dt.timedelta(days=1)
 # No call has a trillion tokens or takes thirty years; and sums over millions of operations stay within 64 bits.
 _MAX_COUNT = 10**12
+# USD. No call costs it, but one in another currency may seem to; and trillionths of what is less fit in 64 bits.
+_TOO_MUCH = 1_000_000
 _REPLACEMENT = "\ufffd"
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
@@ -195,12 +197,16 @@ def _money(value: Any, _context: Context) -> float:
     number = float(_number(value, "USD as a number"))
     if number < 0:
         raise BadValue(f"must not be negative, but is {shown(value)}")
+    if number >= _TOO_MUCH:
+        raise BadValue(f"must be below {_TOO_MUCH:,} USD for one operation, but is {shown(value)}; is it in USD?")
     return number
 
 
 def _moneys_canonical(values: Column, _context: Context) -> bool:
     known = _known(values, float)
-    return known is not None and (not known or (all(map(math.isfinite, known)) and min(known) >= 0))
+    if known is None or not all(map(math.isfinite, known)):
+        return False
+    return not known or 0 <= min(known) <= max(known) < _TOO_MUCH
 
 
 def _known(values: Column, kind: type) -> Column | None:

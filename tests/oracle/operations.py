@@ -19,6 +19,8 @@ from oracle.pricing import Card, PriceList, charge, charges, usage_of, usage_pro
 from oracle.raw import EXACT, Raw, Row, Terms, usd
 
 MONEY = pl.Decimal(38, 12)
+# What no single operation costs, in USD.
+TOO_MUCH = 1_000_000
 _Times = list[dt.datetime]
 TOKENS = [
     "input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "input_audio_tokens",
@@ -140,7 +142,7 @@ def _operation(row: Row, session: Row, calls: list[_Times], prices: PriceList, n
         "is_rollup": is_rollup,
         "is_error": is_error,
         "error_class": error_class(row["status"], row["error_message"]) if is_error else None,
-        "has_refused_values": "refused" in _object(row["extras"]),
+        "has_refused_values": _is_refused(row),
         "started_at": row["timestamp"],
         "child_call_count": len(calls) or None,
         "last_child_loaded_at": max((time for times in calls for time in times), default=None),
@@ -162,15 +164,17 @@ def _list_costs(
     if problem := usage_problem(tokens, card):
         return _NO_LIST_COSTS, problem
     items = charges(tokens, card)
-    total = _total(items)
-    current, batch = prices.current_card_of(row, size, now), prices.batch_card_of(card)
+    total = _cost(tokens, card)
+    if total is None:
+        return _NO_LIST_COSTS, "impossible_usage"
+    batch = _cost(tokens, prices.batch_card_of(card))
     return {
         "list_cost_usd": total,
-        "current_cost_usd": _total(charges(tokens, current)) if current else None,
+        "current_cost_usd": _cost(tokens, prices.current_card_of(row, size, now)),
         "price_id": card.name,
         **{part: _total({kind: items[kind] for kind in kinds}) for part, kinds in PARTS.items()},
         "cache_savings_usd": _cache_savings(tokens, card, items),
-        "batch_savings_usd": EXACT.subtract(total, _total(charges(tokens, batch))) if batch else None,
+        "batch_savings_usd": None if batch is None else EXACT.subtract(total, batch),
     }, None
 
 
@@ -183,6 +187,12 @@ def _cache_savings(tokens: Mapping[str, int | None], card: Card, items: Mapping[
     return EXACT.subtract(as_new, _total({kind: items[kind] for kind in cached}))
 
 
+def _cost(tokens: Mapping[str, int | None], card: Card | None) -> Decimal | None:
+    """Return what the tokens cost by the card, if there is one and an operation can cost that."""
+    total = _total(charges(tokens, card)) if card else None
+    return None if total is None or total >= TOO_MUCH else total
+
+
 def _total(items: Mapping[str, Decimal]) -> Decimal:
     total = Decimal(0)
     for amount in items.values():
@@ -192,7 +202,12 @@ def _total(items: Mapping[str, Decimal]) -> Decimal:
 
 def _amount(cost: float | None) -> Decimal | None:
     """Return the decimal that people write for the double, or None if it is no amount."""
-    return usd(Decimal(repr(cost))) if cost is not None and abs(cost) < 1e20 else None
+    return usd(Decimal(repr(cost))) if cost is not None and abs(cost) < TOO_MUCH else None
+
+
+def _is_refused(row: Row) -> bool:
+    """Tell whether a value was not taken, by the collector or as no amount by the marts."""
+    return "refused" in _object(row["extras"]) or (row["cost"] is not None and _amount(row["cost"]) is None)
 
 
 def _failed(status: str | None, error_message: str | None) -> bool | None:

@@ -1,20 +1,7 @@
-{# `tokens` (bigint) × `rate` (numeric(18, 15)) as US dollars, numeric(38, 12), rounded half away from zero. #}
-{% macro charge(tokens, rate) -%}
-    {{ return(adapter.dispatch('charge', 'llmops_warehouse')(tokens, rate)) }}
-{%- endmacro %}
-
-{% macro default__charge(tokens, rate) -%}
-    cast(({{ tokens }}) * {{ rate }} as numeric(38, 12))
-{%- endmacro %}
-
 {#
-    DuckDB multiplies decimals of 18 digits in 64 bits, where less than 1,000 USD have room; wider ones take a hundred times as
-    long.
+    `tokens` (bigint, of so many digits) × `rate` (numeric(18, 15)) as US dollars, numeric(digits, 12), rounded half away from
+    zero.
 #}
-{% macro duckdb__charge(tokens, rate) -%}
-    case
-        when {{ tokens }} between -1000000 and 1000000 and {{ rate }} < 0.0009
-            then cast(cast({{ tokens }} as numeric(18, 0)) * {{ rate }} as numeric(38, 12))
-        else cast(cast({{ tokens }} as numeric(19, 0)) * {{ rate }} as numeric(38, 12))
-    end
+{% macro charge(tokens, rate, token_digits=19, digits=38) -%}
+    cast(cast({{ tokens }} as numeric({{ token_digits }}, 0)) * {{ rate }} as numeric({{ digits }}, 12))
 {%- endmacro %}

@@ -4,12 +4,19 @@
 #}
 {% macro cache_savings_of(usage, rates) -%}
     {%- set tokens = token_kinds(usage) -%}
+    {%- set cached = ['cache_read', 'cache_write', 'cache_write_1h', 'cache_read_audio'] -%}
+    {%- set cached_text = [tokens.cache_read, tokens.cache_write, tokens.cache_write_1h] | join(' + ') -%}
     case
-        when coalesce({{ usage }}.cache_read_tokens, 0) <> 0 or coalesce({{ usage }}.cache_write_tokens, 0) <> 0
+        when coalesce({{ usage }}.cache_read_tokens, 0) = 0 and coalesce({{ usage }}.cache_write_tokens, 0) = 0
+            then case when {{ rates }}.plain_input_rate is not null then 0 end
+        when {{ is_small_charge(usage, rates) }}
             then
-            {{ charge([tokens.cache_read, tokens.cache_write, tokens.cache_write_1h] | join(' + '), rates ~ '.plain_input_rate') }}
+            {{ charge(cached_text, rates ~ '.plain_input_rate', token_digits=18, digits=18) }}
+            + {{ charge(tokens.cache_read_audio, rates ~ '.input_audio_rate', token_digits=18, digits=18) }}
+            - ({{ charges_of(cached, usage, rates, token_digits=18, digits=18) }})
+        else
+            {{ charge(cached_text, rates ~ '.plain_input_rate') }}
             + {{ charge(tokens.cache_read_audio, rates ~ '.input_audio_rate') }}
-            - ({{ cost_of(['cache_read', 'cache_write', 'cache_write_1h', 'cache_read_audio'], usage, rates) }})
-        when {{ rates }}.plain_input_rate is not null then cast(0 as numeric(38, 12))
+            - ({{ charges_of(cached, usage, rates) }})
     end
 {%- endmacro %}

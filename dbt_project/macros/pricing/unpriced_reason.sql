@@ -7,6 +7,6 @@
         when model is null or model = '' then 'no_model'
         when price_id is null then 'unknown_model'
         when not is_measured then 'unmeasured_units'
-        else usage_problem
+        else coalesce(usage_problem, 'impossible_usage')
     end
 {%- endmacro %}

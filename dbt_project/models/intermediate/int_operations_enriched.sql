@@ -63,7 +63,7 @@ final as (
 
         {{ is_error_status('status', 'has_error_message') }} as is_error,
         error_class,
-        has_refused_values,
+        has_refused_values or not coalesce({{ is_amount('recorded_cost_usd') }}, true) as has_refused_values,
         is_rollup,
 
         operation_date,

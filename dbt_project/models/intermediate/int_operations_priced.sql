@@ -28,6 +28,7 @@ matched as (
         price_versions.price_version,
         prices.price_id,
         prices.has_other_current_rates,
+        prices.has_small_rates,
         prices.is_measured,
         {%- for kind in priced_kinds() %}
         prices.list_{{ kind }}_rate,

@@ -46,6 +46,7 @@ matched as (
         current_prices.{{ kind }}_rate as current_{{ kind }}_rate,
         {%- endfor %}
         {{ rates_differ('prices', 'current_prices') | indent(4) }} as has_other_current_rates,
+        prices.has_small_rates and coalesce(current_prices.has_small_rates, true) as has_small_rates,
 
         service_tiers.provider,
         service_tiers.model,

@@ -79,6 +79,7 @@ final as (
         batch.{{ kind }}_rate as batch_{{ kind }}_rate,
         {%- endfor %}
         {{ rates_differ('rated', 'batch') }} as has_batch_discount,
+        {{ rates_are_small([('rated', ''), ('batch', '')]) }} as has_small_rates,
         rated.*
     from rated
     left join rated as batch

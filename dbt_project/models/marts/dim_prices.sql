@@ -22,7 +22,8 @@ final as (
             'input_tokens', 'cache_read_tokens', 'cache_write_tokens', 'cache_write_1h_tokens', 'input_audio_tokens',
             'cache_audio_read_tokens', 'output_tokens', 'output_reasoning_tokens', 'output_audio_tokens'
         ] %}
-        cast({{ column }}_price * 1000000 as numeric(38, 12)) as {{ column | replace('_tokens', '') }}_usd_per_mtok,
+        cast(cast({{ column }}_price as numeric(38, 15)) * 1000000 as numeric(38, 12))
+            as {{ column | replace('_tokens', '') }}_usd_per_mtok,
         {%- endfor %}
         cast(requests_price as numeric(38, 12)) as request_usd,
         unmeasured_units,

@@ -39,10 +39,10 @@ final as (
         cast(output_tokens as double precision) * 1000 / nullif(latency_ms, 0) as output_tokens_per_second,
 
         -- A case without else has no precision in PostgreSQL, and an incremental build would find another type.
-        cast(recorded_cost_usd as numeric(38, 12)) as recorded_cost_usd,
-        cast(list_cost_usd as numeric(38, 12)) as list_cost_usd,
-        cast(current_cost_usd as numeric(38, 12)) as current_cost_usd,
-        cast(cost_usd as numeric(38, 12)) as cost_usd,
+        cast(recorded_cost_usd as numeric(18, 12)) as recorded_cost_usd,
+        cast(list_cost_usd as numeric(18, 12)) as list_cost_usd,
+        cast(current_cost_usd as numeric(18, 12)) as current_cost_usd,
+        cast(cost_usd as numeric(18, 12)) as cost_usd,
         cost_source,
         unpriced_reason,
         price_id,

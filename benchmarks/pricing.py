@@ -1,74 +1,75 @@
 """Measure what pricing adds to a build on DuckDB: `python -m benchmarks.pricing`.
 
-The same year of operations (`benchmarks.warehouses`) is built by this project and by the project as it was before it
-knew prices (its models are taken from the repository's history), in turns, in full: the marts that both have, with what
-these need and their tests. What dbt takes to start is measured on its own and taken off both.
+The same year of operations (`benchmarks.warehouses`) is built in turns by this project and by a copy of it that looks
+up no price and multiplies nothing: in the copy the two models in `benchmarks/unpriced` stand for the project's own, and
+the tables of prices are left out. All marts and data tests, in full, but for the test that no day lags behind raw: it
+goes by the prices of a day as well. What dbt takes to start is taken off both.
 """
 
 import argparse
+import shutil
 import statistics
-import subprocess
-import tarfile
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 
 from benchmarks import measuring
-from benchmarks.warehouses import DAYS, Warehouse
+from benchmarks.warehouses import DAYS, Build, Warehouse
 
-# The last commit whose models compute no price.
-BEFORE_PRICES = "2703363"
-# The marts of both.
-MARTS = [
-    "dim_models", "dim_sessions", "fct_daily_cost", "fct_daily_latency", "fct_daily_sessions", "fct_llm_operations",
-]  # fmt: skip
-FULL = ["--full-refresh", "--indirect-selection", "buildable", "--select", *(f"+{mart}" for mart in MARTS)]
+UNPRICED = Path(__file__).parent / "unpriced"
+# The models whose work is pricing, beside those that have other work too.
+PRICES = ["stg_llm_ops__prices", "int_price*", "dim_prices"]
+LESS = ["--exclude", "assert_no_day_lags_behind_raw"]
 
 
-def project_before_prices(directory: Path) -> Path:
-    """Extract the dbt project of that commit; RuntimeError in a copy of the repository without its history."""
-    names = ["dbt_project", "dbt_project.yml", "profiles.yml"]
-    done = subprocess.run(
-        ["git", "archive", BEFORE_PRICES, *names], cwd=measuring.REPOSITORY, capture_output=True, check=False
-    )
-    if done.returncode:
-        raise RuntimeError(f"the history of the repository is needed: {done.stderr.decode()}")
-    with tarfile.open(fileobj=BytesIO(done.stdout)) as archive:
-        archive.extractall(directory, filter="data")
+def project_without_prices(directory: Path) -> Path:
+    """Copy the dbt project, less what prices do."""
+    shutil.copytree(measuring.REPOSITORY / "dbt_project", directory / "dbt_project")
+    for name in ("dbt_project.yml", "profiles.yml"):
+        shutil.copyfile(measuring.REPOSITORY / name, directory / name)
+    for model in UNPRICED.glob("*.sql"):
+        (place,) = (directory / "dbt_project" / "models").rglob(model.name)
+        shutil.copyfile(model, place)
     return directory
 
 
-def measure(rows: int, repetitions: int) -> list[list[float]]:
-    """Return, for the project with and without prices, the seconds of full refreshes without those of starting."""
+def measure(rows: int, repetitions: int) -> tuple[list[list[float]], list[Build]]:
+    """Return seconds of full refreshes less those of starting, with and without prices, and a build of each."""
     with measuring.scratch_directory() as directory:
         priced = Warehouse(directory, rows)
         priced.add_days(0, DAYS)
         for name in ("project", "unpriced"):
             (directory / name).mkdir()
-        unpriced = priced.built_by(project_before_prices(directory / "project"), directory / "unpriced")
-        both = (priced, unpriced)
-        start_ups = [min(one.dbt_build("--select", "path:nowhere").seconds for _ in range(3)) for one in both]
-        for one in both:
-            one.dbt_build()
-        seconds = [[one.dbt_build(*FULL).seconds for one in both] for _ in range(repetitions)]
-        return [
-            [taken - start_up for taken in column]
-            for column, start_up in zip(zip(*seconds, strict=True), start_ups, strict=True)
+        unpriced = priced.built_by(project_without_prices(directory / "project"), directory / "unpriced")
+        both = [(priced, LESS), (unpriced, [*LESS, *PRICES])]
+        start_ups = [min(one.dbt_build("--select", "path:nowhere").seconds for _ in range(3)) for one, _ in both]
+        for one, _ in both:
+            one.dbt_build(*LESS)
+        builds = [[one.dbt_build("--full-refresh", *less) for one, less in both] for _ in range(repetitions)]
+        seconds = [
+            [build.seconds - start_up for build in column]
+            for column, start_up in zip(zip(*builds, strict=True), start_ups, strict=True)
         ]
+        return seconds, builds[-1]
 
 
 def main(given: Sequence[str] | None = None) -> None:
-    """Measure and print the table."""
+    """Measure and print the tables."""
     parser = argparse.ArgumentParser(description="what pricing adds to a build on DuckDB")
     parser.add_argument("--rows", type=int, default=10_000_000, help="operations in a year (default: %(default)s)")
     parser.add_argument("--repetitions", type=int, default=3, help="full refreshes of each (default: %(default)s)")
     options = parser.parse_args(given)
-    priced, unpriced = measure(options.rows, options.repetitions)
+    (priced, unpriced), (last, last_unpriced) = measure(options.rows, options.repetitions)
     ratio = statistics.median(one / other for one, other in zip(priced, unpriced, strict=True))
     line = [f"{options.rows:,}", *(f"{statistics.median(seconds):.1f} s" for seconds in (priced, unpriced))]
     headings = ["operations", "full refresh with prices", "without", "with / without"]
     print(measuring.table(headings, [[*line, f"{ratio:.2f}"]]))
-    print(f"\n{measuring.machine()}. Medians of {options.repetitions} pairs in turns.")
+    print(f"\n{measuring.machine()}. Medians of {options.repetitions} pairs in turns.\n")
+    slowest = sorted(last.nodes, key=lambda name: -last.nodes[name])[:6]
+    nodes = [
+        [" ".join(name.split(".")[::2]), f"{last.nodes[name]:.1f} s", f"{last_unpriced.nodes.get(name, 0):.1f} s"]
+        for name in slowest
+    ]
+    print(measuring.table(["node, in the last pair", "with prices", "without"], nodes))
 
 
 if __name__ == "__main__":

@@ -2,16 +2,14 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
 
+import warm
 from conftest import LEAKING_NAMES, LEAKING_PREFIXES
 from llmops_analysis import polars_from_db
-
-_PROGRAM = [sys.executable, "-c", "from llmops_analysis.cli import main; main()"]
 
 
 class Team:
@@ -26,10 +24,7 @@ class Team:
     def llmops(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         clean = {k: v for k, v in os.environ.items() if k not in LEAKING_NAMES and not k.startswith(LEAKING_PREFIXES)}
         variables = {"DO_NOT_TRACK": "1", "CONNECTION_STRING": self.store, "LLMOPS_SEEDS": str(self.seeds)}
-        return subprocess.run(
-            [*_PROGRAM, *arguments],
-            cwd=self.folder, env=clean | variables | settings, capture_output=True, text=True, check=False, timeout=300,
-        )  # fmt: skip
+        return warm.run(["llmops", *arguments], cwd=self.folder, env=clean | variables | settings)
 
     def budget(self, *rows: str) -> None:
         """Make these rows the team's budgets."""

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from click.testing import CliRunner
 from polars.testing import assert_frame_equal
 
+import warm
 from conftest import LEAKING_NAMES, LEAKING_PREFIXES, REPOSITORY
 from llmops_analysis import polars_from_db
 from llmops_analysis.cli import main
@@ -44,6 +45,10 @@ def environment(**variables: str) -> dict[str, str]:
     """Return this machine's environment without settings of its own, and with these."""
     clean = {k: v for k, v in os.environ.items() if k not in LEAKING_NAMES and not k.startswith(LEAKING_PREFIXES)}
     return clean | {"DO_NOT_TRACK": "1"} | variables
+
+
+def llmops(folder: Path, *arguments: str, **variables: str) -> Done:
+    return warm.run(["llmops", *arguments], cwd=folder, env=environment(**variables))
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +175,7 @@ def test_a_test_that_fails_publishes_nothing(folder: Path, own_project: Path) ->
     )
     before = Path("llmops.duckdb").read_bytes()
 
-    done = run_in(folder, *PROGRAM, "build", DBT_PROJECT_DIR=str(own_project))
+    done = llmops(folder, "build", DBT_PROJECT_DIR=str(own_project))
 
     assert done.returncode == 1
     assert "assert_no_gpt_4o_mini" in done.stdout
@@ -199,7 +204,7 @@ def test_a_build_that_is_killed_leaves_what_was_published_and_the_next_one_succe
     assert not dbt.is_running()
     assert Path("llmops.duckdb").read_bytes() == before
     assert Path(".llmops.duckdb.build").exists()
-    done = run_in(folder, *PROGRAM, "build")
+    done = llmops(folder, "build")
     assert done.returncode == 0, done.stdout + done.stderr
     assert not Path(".llmops.duckdb.build").exists()
     assert rows(folder / "llmops.duckdb", "SELECT count(*) FROM marts.fct_llm_operations") == [(442 + 5,)]
@@ -210,7 +215,7 @@ def test_a_raw_store_that_cannot_be_read_is_one_message(folder: Path) -> None:
         connection.exec_driver_sql(f"UPDATE {schema.VERSION_TABLE} SET version_num = '9999'")
     before = Path("llmops.duckdb").read_bytes()
 
-    done = run_in(folder, *PROGRAM, "build")
+    done = llmops(folder, "build")
 
     assert done.returncode == 1
     assert "is at revision 9999, which this version of llmops-warehouse does not know" in done.stdout
@@ -221,7 +226,7 @@ def test_a_raw_store_that_cannot_be_read_is_one_message(folder: Path) -> None:
 def test_a_selection_of_nothing_is_an_error(folder: Path) -> None:
     before = Path("llmops.duckdb").read_bytes()
 
-    done = run_in(folder, *PROGRAM, "build", "--select", "fct_dayly_cost")
+    done = llmops(folder, "build", "--select", "fct_dayly_cost")
 
     assert (done.returncode, "no model or test is selected by that" in done.stderr) == (1, True)
     assert Path("llmops.duckdb").read_bytes() == before
@@ -233,7 +238,7 @@ def test_a_period_is_rebuilt_with_its_last_day(folder: Path) -> None:
     days = "SELECT DISTINCT operation_date::text FROM marts.fct_daily_latency WHERE error_count < 0"
     tampered = {day for (day,) in rows(folder / "llmops.duckdb", days)}
 
-    done = run_in(folder, *PROGRAM, "build", "--from", "2026-03-30", "--to", "2026-03-31")
+    done = llmops(folder, "build", "--from", "2026-03-30", "--to", "2026-03-31")
 
     assert done.returncode == 0, done.stdout + done.stderr
     rebuilt = tampered - {day for (day,) in rows(folder / "llmops.duckdb", days)}
@@ -241,7 +246,7 @@ def test_a_period_is_rebuilt_with_its_last_day(folder: Path) -> None:
 
 
 def test_a_check_names_the_days_that_do_not_tie_and_publishes_nothing(folder: Path) -> None:
-    tied = run_in(folder, *PROGRAM, "build", "--check")
+    tied = llmops(folder, "build", "--check")
     days = rows(folder / "llmops.duckdb", "SELECT count(DISTINCT operation_date) FROM marts.fct_llm_operations")[0][0]
     assert re.fullmatch(rf"{days} days of \d marts compared with raw, 0 differences\n", tied.stdout), tied.stderr
     assert tied.returncode == 0
@@ -252,7 +257,7 @@ def test_a_check_names_the_days_that_do_not_tie_and_publishes_nothing(folder: Pa
         connection.execute("UPDATE marts.fct_daily_cost SET day_fingerprint = '' WHERE operation_date = '2026-03-31'")
     before = Path("llmops.duckdb").read_bytes()
 
-    other = run_in(folder, *PROGRAM, "build", "--check")
+    other = llmops(folder, "build", "--check")
 
     assert other.returncode == 1
     assert "2026-05-28: 0 operations in raw, 2 in fct_llm_operations" in other.stdout
@@ -266,7 +271,7 @@ def test_a_check_names_the_days_that_do_not_tie_and_publishes_nothing(folder: Pa
 def test_a_check_without_marts_says_what_makes_them(folder: Path) -> None:
     Path("llmops.duckdb").unlink()
 
-    done = run_in(folder, *PROGRAM, "build", "--check")
+    done = llmops(folder, "build", "--check")
 
     assert (done.returncode, "there are no marts in" in done.stderr) == (1, True), done.stderr
     assert not Path("llmops.duckdb").exists()
@@ -282,7 +287,7 @@ def test_a_period_that_ends_before_it_begins_is_refused() -> None:
 def test_a_file_that_is_no_database_is_left_alone(folder: Path) -> None:
     Path("llmops.duckdb").write_text("no database")
 
-    done = run_in(folder, *PROGRAM, "build")
+    done = llmops(folder, "build")
 
     assert done.returncode == 1
     assert "not a valid DuckDB database file" in done.stderr
@@ -301,7 +306,7 @@ def test_a_machine_without_dbt_is_told_what_to_install(monkeypatch: pytest.Monke
 
 def test_a_file_that_somebody_writes_to_is_left_alone(folder: Path) -> None:
     with duckdb.connect("llmops.duckdb"):
-        done = run_in(folder, *PROGRAM, "build")
+        done = llmops(folder, "build")
 
     assert done.returncode == 1
     assert "llmops.duckdb is busy: " in done.stderr
@@ -330,7 +335,7 @@ def test_a_published_file_that_is_a_link_or_has_a_log_stays_what_it_is(folder: P
     log = real.with_name("llmops.duckdb.wal")
     assert log.exists()
 
-    done = run_in(folder, *PROGRAM, "build", "--select", "dim_models")
+    done = llmops(folder, "build", "--select", "dim_models")
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert Path("llmops.duckdb").is_symlink()
@@ -347,7 +352,8 @@ def test_plain_dbt_build_sees_what_is_new_each_time(own_project: Path, tmp_path:
     warehouse = tmp_path / "of my team.duckdb"
 
     def build_and_count() -> tuple[int, int]:
-        done = run_in(own_project, DBT, "build", CONNECTION_STRING=store, LLMOPS_WAREHOUSE=str(warehouse))
+        variables = environment(CONNECTION_STRING=store, LLMOPS_WAREHOUSE=str(warehouse))
+        done = warm.run(["dbt", "build"], cwd=own_project, env=variables)
         assert done.returncode == 0, done.stdout
         ((operations, in_days),) = rows(
             warehouse,
@@ -379,7 +385,7 @@ def test_postgres_has_the_same_marts(folder: Path, own_project: Path, postgres_u
             connection.execute(sa.delete(tables.llm_refusals))  # in one of them the sample is loaded a second time
     shell = 'eval "$("$0" -c "from llmops_analysis.cli import main; main()" env)" && exec "$1" build --target postgres'
 
-    built = run_in(folder, *PROGRAM, "build", "--full-refresh")
+    built = llmops(folder, "build", "--full-refresh")
     in_postgres = run_in(own_project, "sh", "-c", shell, sys.executable, DBT, CONNECTION_STRING=postgres_url)
 
     assert built.returncode == 0, built.stdout + built.stderr

@@ -3,14 +3,13 @@
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+import warm
 from conftest import LEAKING_NAMES, LEAKING_PREFIXES, REPOSITORY
 
-DBT = str(Path(sys.executable).with_name("dbt"))
 # As CONTRIBUTING says for a release.
 REFUSING = ["--warn-error-options", "{error: [UnversionedBreakingChange]}"]
 MODIFIED = ["ls", "--quiet", "--select", "state:modified"]
@@ -27,9 +26,7 @@ def dbt(project: Path, place: Path, *arguments: str) -> subprocess.CompletedProc
         "DBT_TARGET_PATH": str(place / "target"),
         "DBT_LOG_PATH": str(place / "logs"),
     }
-    return subprocess.run(
-        [DBT, *arguments], cwd=project, env=clean | variables, capture_output=True, text=True, check=False, timeout=300
-    )
+    return warm.run(["dbt", *arguments], cwd=project, env=clean | variables)
 
 
 @pytest.fixture

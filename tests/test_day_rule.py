@@ -3,8 +3,6 @@
 import contextlib
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 from polars.testing import assert_frame_equal
 
+import warm
 from conftest import LEAKING_NAMES, LEAKING_PREFIXES, REPOSITORY
 from llmops_analysis import polars_from_db
 from llmops_ingest import Loader, engines, settings, tables
@@ -51,10 +50,7 @@ class Team:
 
     def dbt(self, *arguments: str) -> str:
         """Run dbt; return what it printed if it failed, else nothing."""
-        command = [str(Path(sys.executable).with_name("dbt")), "--quiet", *arguments]
-        done = subprocess.run(
-            command, cwd=self.project, env=self.variables, capture_output=True, text=True, check=False, timeout=300
-        )
+        done = warm.run(["dbt", "--quiet", *arguments], cwd=self.project, env=self.variables)
         return done.stdout + done.stderr if done.returncode else ""
 
     def build(self, *arguments: str) -> str:

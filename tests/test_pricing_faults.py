@@ -5,8 +5,7 @@ was repriced. Costs are written down as computed by hand from the prices in `CAR
 """
 
 import datetime as dt
-import subprocess
-import sys
+import os
 from collections.abc import Iterator
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
@@ -16,12 +15,12 @@ import duckdb
 import polars as pl
 import pytest
 
+import warm
 from collecting import deliver, end_deliveries
 from llmops_analysis import polars_from_db
 from llmops_ingest import LlmOperationCollector, Loader
 from records import identifier
 
-PROGRAM = [sys.executable, "-c", "from llmops_analysis.cli import main; main()"]
 # US dollars for a million, so that tokens times these are millionths of a dollar.
 CARD = """\
 provider,model,service_tier,unit,tier_start,valid_from,valid_to,price,per,currency
@@ -118,7 +117,7 @@ class World:
         assert not Loader(self.store).load([facts | fields]).rejects
 
     def run(self, *arguments: str) -> None:
-        done = subprocess.run([*PROGRAM, *arguments], capture_output=True, text=True, check=False, timeout=300)
+        done = warm.run(["llmops", *arguments], cwd=Path.cwd(), env=os.environ)
         assert done.returncode == 0, done.stdout + done.stderr
 
     def tamper(self, statement: str) -> None:

@@ -8,8 +8,7 @@ import contextlib
 import datetime as dt
 import itertools
 import json
-import subprocess
-import sys
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -27,12 +26,12 @@ from genai_prices.types import ModelInfo, ModelPrice, StartDateConstraint, Tiere
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+import warm
 from conftest import REPOSITORY
 from llmops_ingest import Loader
 from llmops_ingest.usage import facts_of
 from usage_shapes import TOKENS
 
-BUILD = [sys.executable, "-c", "from llmops_analysis.cli import main; main()", "build"]
 SAMPLE = REPOSITORY / "ingest" / "sample" / "operations.jsonl"
 COMPILED = "target/compiled/llmops_warehouse/dbt_project/models/marts/fct_llm_operations.sql"
 CONTEXTS: dict[str | None, dict[str, str] | None] = {
@@ -179,7 +178,7 @@ def price(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         for number, (name, model) in enumerate(sorted(names))
     ]
     Loader(store).load(one_each)
-    built = subprocess.run(BUILD, capture_output=True, text=True, check=False, timeout=300)
+    built = warm.run(["llmops", "build"], cwd=tmp_path, env=os.environ)
     assert built.returncode == 0, built.stdout + built.stderr
     query = f"SELECT list_cost_usd, unpriced_reason FROM ({Path(COMPILED).read_text()}) AS o ORDER BY operation_id"
     with _on_duckdb(query) if request.param == "duckdb" else _on_postgres(store, query) as run:

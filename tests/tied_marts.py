@@ -11,6 +11,7 @@ import io
 import json
 import os
 import shutil
+import subprocess
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,14 +22,19 @@ import duckdb
 import pytest
 
 import oracle
+import warm
 from conftest import LEAKING_NAMES, LEAKING_PREFIXES, REPOSITORY
 from llmops_ingest import engines, schema, settings
 from llmops_ingest.cli import dbt_environment
 from llmops_ingest.prices.sync import names, sync
 from oracle.comparing import differences
 from oracle.raw import Budget, Raw, Terms, read_raw
-from warm_dbt import Ended, WarmDbt
 
+Done = subprocess.CompletedProcess[str]
+# What dbt needs no time for: artefacts that nobody reads.
+_LITTLE_ELSE = ["--quiet", "--no-write-json"]
+# One thread, so that what runs is told by its number.
+_IN_ORDER = ["--threads", "1"]
 _MODELS = ["run"]
 _MODELS_AND_SEEDS = ["build", "--exclude-resource-type", "unit_test", "test"]
 _MODELS_AND_TESTS = ["build", "--exclude-resource-type", "unit_test"]
@@ -53,9 +59,11 @@ class TiedMarts:
         for name in ("dbt_project.yml", "profiles.yml"):
             shutil.copyfile(REPOSITORY / name, project / name)
         schema.ensure_schema(self.url)
-        self._dbt = WarmDbt(project, self._environment())
+        self._project = project
+        self._environment = self._variables()
+        self._running: warm.Running | None = None
 
-    def _environment(self) -> dict[str, str]:
+    def _variables(self) -> dict[str, str]:
         clean = {k: v for k, v in os.environ.items() if k not in LEAKING_NAMES and not k.startswith(LEAKING_PREFIXES)}
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("CONNECTION_STRING", self.url.render_as_string(hide_password=False))
@@ -71,13 +79,9 @@ class TiedMarts:
         """Whether no full refresh is due, as it is after a change of the zone until one has succeeded."""
         return self._built_zone == self.zone
 
-    def close(self) -> None:
-        """End dbt's process."""
-        self._dbt.close()
-
     # ---- builds
 
-    def build(self, *arguments: str, tests: bool = False, dies_at: int | None = None) -> Ended:
+    def build(self, *arguments: str, tests: bool = False, dies_at: int | None = None) -> Done:
         """Bring all marts up to date and, if wanted, test them; with `dies_at` the build is killed on the way."""
         self.start_build(*arguments, tests=tests, dies_at=dies_at)
         return self.end_build()
@@ -93,19 +97,27 @@ class TiedMarts:
             self._built_zone = None
             # Operations are on other days: all have to be placed anew.
             arguments = (*arguments, "--full-refresh")
-        self._dbt.start([*(_MODELS_AND_TESTS if tests else command), *arguments, *self._variables()], dies_at=dies_at)
+        self._start([*(_MODELS_AND_TESTS if tests else command), *arguments], dies_at)
 
-    def end_build(self) -> Ended:
+    def end_build(self) -> Done:
         """Wait for the build that was started."""
-        ended = self._dbt.end()
-        if ended.success:
+        assert self._running is not None
+        done = self._running.wait()
+        if done.returncode == 0:
             self._built_zone, self._seeded = self.zone, self._budget_lines()
-        return ended
+        return done
 
-    def build_some(self, models: Sequence[str]) -> Ended:
+    def build_some(self, models: Sequence[str]) -> Done:
         """Build these models and not what they need, as somebody may who looks at some only."""
         self._see_prices()
-        return self._dbt.run([*_MODELS, "--select", *models, *self._variables()])
+        return self._start([*_MODELS, "--select", *models]).wait()
+
+    def _start(self, arguments: Sequence[str], dies_at: int | None = None) -> warm.Running:
+        day = None if self.as_of_date is None else str(self.as_of_date)
+        variables = json.dumps({"reporting_timezone": self.zone, "budget_as_of_date": day})
+        command = ["dbt", *_LITTLE_ELSE, *arguments, "--vars", variables, *_IN_ORDER]
+        self._running = warm.start(command, cwd=self._project, env=self._environment, dies_at=dies_at)
+        return self._running
 
     def sync_prices(self, *, reprice: bool = False) -> None:
         """Look up the prices of all models that occur."""
@@ -115,10 +127,6 @@ class TiedMarts:
         """Look them up as every build does: on DuckDB the plugin does it."""
         if self.is_live:
             self.sync_prices()
-
-    def _variables(self) -> list[str]:
-        day = None if self.as_of_date is None else str(self.as_of_date)
-        return ["--vars", json.dumps({"reporting_timezone": self.zone, "budget_as_of_date": day})]
 
     def _budget_lines(self) -> str:
         seed = io.StringIO()

@@ -1,0 +1,56 @@
+-- As in the project, less all that prices do: an operation costs what its app recorded.
+with operations as (
+
+    select * from {{ ref('int_operations_enriched') }}
+
+),
+
+final as (
+
+    select
+        operation_id,
+        session_id,
+        parent_operation_id,
+        action_id,
+
+        workspace,
+        agent_id,
+        operation_type,
+        provider,
+        model,
+        service_tier,
+        status,
+
+        {{ token_columns() | join(',\n        ') }},
+        coalesce(input_tokens + output_tokens, input_tokens, output_tokens) as total_tokens,
+        latency_ms,
+        time_to_first_token_ms,
+
+        recorded_cost_usd,
+        cast(null as numeric(18, 12)) as list_cost_usd,
+        cast(null as numeric(18, 12)) as current_cost_usd,
+        recorded_cost_usd as cost_usd,
+        case when is_rollup then 'children' when recorded_cost_usd is not null then 'recorded' end as cost_source,
+        case when not is_rollup and recorded_cost_usd is null then 'unknown_model' end as unpriced_reason,
+        cast(null as bigint) as price_id,
+
+        is_rollup,
+        is_error,
+        error_class,
+        has_refused_values,
+
+        operation_date,
+
+        started_at,
+        started_at_instant,
+        loaded_at,
+        session_loaded_at,
+        child_call_count,
+        last_child_loaded_at,
+        cast(null as bigint) as price_version
+
+    from operations
+
+)
+
+select * from final

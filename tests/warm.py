@@ -1,6 +1,6 @@
 """`llmops` and `dbt` by a process that has imported and parsed what they need, and forks for each command.
 
-A command costs what it does, and not its start (3 s) and what dbt parses (4 s), which is the same for all tests. It has
+A command costs what it does, and not its imports and what dbt parses, which are the same for all tests. It has
 a process, an environment and a folder of its own, as a command of a shell has. The process is that of a pytest worker,
 starts when it is first needed and ends with it; run as a script this module is that process.
 

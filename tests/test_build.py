@@ -370,6 +370,17 @@ def test_plain_dbt_build_sees_what_is_new_each_time(own_project: Path, tmp_path:
     assert build_and_count() == (13, 13)
 
 
+def test_memory_is_bounded_by_a_setting(own_project: Path) -> None:
+    show = ["dbt", "--quiet", "show", "--inline", "select current_setting('memory_limit') as bound"]
+
+    bounded = warm.run(show, cwd=own_project, env=environment(LLMOPS_MEMORY_LIMIT="700MiB"))
+    mistyped = warm.run(show, cwd=own_project, env=environment(LLMOPS_MEMORY_LIMIT="much"))
+
+    assert (bounded.returncode, "700.0 MiB" in bounded.stdout) == (0, True), bounded.stdout
+    assert mistyped.returncode != 0
+    assert "LLMOPS_MEMORY_LIMIT is 'much', and must be such as 4GB" in mistyped.stdout
+
+
 def test_postgres_has_the_same_marts(folder: Path, own_project: Path, postgres_url: str) -> None:
     records = [json.loads(line) for line in SAMPLE.read_text().splitlines()]
     extra = [operation(number, cost=0.1 / (number + 1), latency_ms=number * 37) for number in range(50)]

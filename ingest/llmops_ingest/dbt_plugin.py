@@ -12,7 +12,7 @@ from dbt.adapters.events.logging import AdapterLogger
 from dbt_common.exceptions import DbtRuntimeError
 
 from llmops_ingest import settings
-from llmops_ingest.errors import LlmopsError
+from llmops_ingest.errors import ConfigurationError, LlmopsError
 from llmops_ingest.prices.sync import known, sync
 from llmops_ingest.replication import REPLICA_SCHEMA, replicate
 from llmops_ingest.replication_references import replicate_references
@@ -27,13 +27,21 @@ class Plugin(BasePlugin):
         """Bound the memory, if `LLMOPS_MEMORY_LIMIT` says so, and replicate; an error ends the run with its message."""
         try:
             if limit := os.environ.get("LLMOPS_MEMORY_LIMIT"):
-                conn.execute("SET memory_limit = $limit", {"limit": limit})  # beyond it, DuckDB writes to disk
+                _bound_memory(conn, limit)
             replicated = replicate(conn)
             _sync_prices(conn)
         except (LlmopsError, duckdb.Error) as error:  # of other errors dbt prints the whole traceback
             raise DbtRuntimeError(str(error)) from error
         for done in replicated:
             logger.info(f"Replicated {done.table}: {done.copied} rows new or corrected, {done.deleted} deleted")
+
+
+def _bound_memory(connection: duckdb.DuckDBPyConnection, limit: str) -> None:
+    """Have DuckDB write to disk what does not fit; raises ConfigurationError for what is no amount of memory."""
+    try:
+        connection.execute("SET memory_limit = $limit", {"limit": limit})
+    except duckdb.Error as error:
+        raise ConfigurationError(f"LLMOPS_MEMORY_LIMIT is {limit!r}, and must be such as 4GB: {error}") from error
 
 
 def _sync_prices(connection: duckdb.DuckDBPyConnection) -> None:

@@ -121,8 +121,9 @@ def _serve(place: str) -> None:
     import llmops_ingest.prices.sync  # noqa: F401 - all these are only imported, so that no command needs to
 
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(place)
+        listener.bind(f"{place}.bound")
         listener.listen()
+        Path(f"{place}.bound").rename(place)  # there once it answers
         while True:
             ready, _, _ = select.select([listener, sys.stdin], [], [])
             if sys.stdin in ready:  # closed: the tests have ended

@@ -1,9 +1,8 @@
 """Measure what pricing adds to a build on DuckDB: `python -m benchmarks.pricing`.
 
 The same year of operations (`benchmarks.warehouses`) is built in turns by this project and by a copy of it that looks
-up no price and multiplies nothing: in the copy the two models in `benchmarks/unpriced` stand for the project's own, and
-the tables of prices are left out. All marts and data tests, in full, but for the test that no day lags behind raw: it
-goes by the prices of a day as well. What dbt takes to start is taken off both.
+up no price and multiplies nothing: in the copy the two models in `benchmarks/unpriced` stand for the project's own. All
+marts and data tests, in full. What dbt takes to start is taken off both.
 """
 
 import argparse
@@ -16,9 +15,6 @@ from benchmarks import measuring
 from benchmarks.warehouses import DAYS, Build, Warehouse
 
 UNPRICED = Path(__file__).parent / "unpriced"
-# The models whose work is pricing, beside those that have other work too.
-PRICES = ["stg_llm_ops__prices", "int_price*", "dim_prices"]
-LESS = ["--exclude", "assert_no_day_lags_behind_raw"]
 
 
 def project_without_prices(directory: Path) -> Path:
@@ -40,11 +36,11 @@ def measure(rows: int, repetitions: int) -> tuple[list[list[float]], list[Build]
         for name in ("project", "unpriced"):
             (directory / name).mkdir()
         unpriced = priced.built_by(project_without_prices(directory / "project"), directory / "unpriced")
-        both = [(priced, LESS), (unpriced, [*LESS, *PRICES])]
-        start_ups = [min(one.dbt_build("--select", "path:nowhere").seconds for _ in range(3)) for one, _ in both]
-        for one, _ in both:
-            one.dbt_build(*LESS)
-        builds = [[one.dbt_build("--full-refresh", *less) for one, less in both] for _ in range(repetitions)]
+        both = (priced, unpriced)
+        start_ups = [min(one.dbt_build("--select", "path:nowhere").seconds for _ in range(3)) for one in both]
+        for one in both:
+            one.dbt_build()
+        builds = [[one.dbt_build("--full-refresh") for one in both] for _ in range(repetitions)]
         seconds = [
             [build.seconds - start_up for build in column]
             for column, start_up in zip(zip(*builds, strict=True), start_ups, strict=True)

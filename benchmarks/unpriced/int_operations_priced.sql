@@ -1,7 +1,17 @@
--- As in the project, less all that prices do: an operation costs what its app recorded.
+-- As in the project, but that no price is looked up and multiplied with: an operation costs what its app recorded.
 with operations as (
 
     select * from {{ ref('int_operations_enriched') }}
+
+),
+
+price_versions as (
+
+    select distinct
+        provider,
+        model,
+        price_version
+    from {{ ref('int_prices_matched') }}
 
 ),
 
@@ -16,8 +26,8 @@ final as (
         workspace,
         agent_id,
         operation_type,
-        provider,
-        model,
+        operations.provider,
+        operations.model,
         service_tier,
         status,
 
@@ -47,9 +57,13 @@ final as (
         session_loaded_at,
         child_call_count,
         last_child_loaded_at,
-        cast(null as bigint) as price_version
+        price_versions.price_version
 
     from operations
+    left join price_versions
+        on
+            coalesce(operations.provider, '') = price_versions.provider
+            and operations.model = price_versions.model
 
 )
 

@@ -11,6 +11,7 @@ schema and `--vars`), in which the name of the database and the place of the see
 import atexit
 import functools
 import hashlib
+import importlib
 import itertools
 import json
 import os
@@ -28,13 +29,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import yaml  # type: ignore[import-untyped]
-
 REPOSITORY = Path(__file__).parent.parent
 _STATEMENT = "SQLQuery"
-# Variables that no manifest depends on, since only SQL knows them, and what one depends on besides others.
-_OF_SQL = {"reporting_timezone", "budget_as_of_date"}
+# What a manifest depends on besides the project, the target and `--vars`, and variables that only SQL knows.
 _SCHEMAS = ("LLMOPS_MARTS_SCHEMA", "LLMOPS_RAW_SCHEMA")
+_OF_SQL = {"reporting_timezone", "budget_as_of_date"}
+# What commands import, once for all.
+_IMPORTED = [
+    "dbt.cli.main", "dbt.adapters.duckdb", "dbt.adapters.postgres", "llmops_analysis.cli", "llmops_analysis.build",
+    "llmops_ingest.dbt_plugin", "llmops_ingest.prices.sync",
+]  # fmt: skip
 
 
 # ---- the side of the tests
@@ -94,7 +98,10 @@ def _server() -> Path:
     folder = tempfile.TemporaryDirectory(prefix="llmops-warm-")
     place = Path(folder.name) / "socket"
     log = (Path(folder.name) / "log").open("w")
-    process = subprocess.Popen([sys.executable, __file__, str(place)], stdin=subprocess.PIPE, stdout=log, stderr=log)
+    # In a folder of its own: that of a test is gone when the next one parses, and dbt cannot parse from nowhere.
+    process = subprocess.Popen(
+        [sys.executable, __file__, str(place)], cwd=folder.name, stdin=subprocess.PIPE, stdout=log, stderr=log
+    )
 
     def end() -> None:
         assert process.stdin is not None
@@ -116,10 +123,8 @@ def _server() -> Path:
 
 
 def _serve(place: str) -> None:
-
-    import llmops_ingest.dbt_plugin
-    import llmops_ingest.prices.sync  # noqa: F401 - all these are only imported, so that no command needs to
-
+    for name in _IMPORTED:
+        importlib.import_module(name)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"{place}.bound")
         listener.listen()
@@ -251,6 +256,8 @@ def _digest(project: Path) -> str:
 
 def _manifest_for(request: dict[str, Any]) -> Any:
     """Return the manifest of the repository's project for a command, or None for one that needs none."""
+    from dbt.clients.yaml_helper import load_yaml_text
+
     command, environment = request["command"], request["env"]
     if not {"build", "run", "test", "seed"}.intersection(command):
         return None
@@ -259,7 +266,7 @@ def _manifest_for(request: dict[str, Any]) -> Any:
         is_live = environment.get("CONNECTION_STRING", "").startswith("postgres") and command[0] == "llmops"
         target = "postgres" if is_live else "duckdb"
     schemas = tuple(environment.get(name) for name in _SCHEMAS)
-    given = yaml.safe_load(_option(command, "--vars") or "{}")
+    given = load_yaml_text(_option(command, "--vars") or "{}") or {}
     variables = {name: given[name] for name in sorted(given.keys() - _OF_SQL)}
     return _parsed(target, json.dumps(variables), schemas)
 

@@ -1,4 +1,4 @@
-"""Builds of the marts by the command, in a folder that dbt keeps what it parsed in."""
+"""Teams whose marts are built by `llmops build`, each in a folder of its own."""
 
 import os
 import subprocess

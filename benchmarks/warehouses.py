@@ -27,6 +27,8 @@ from llmops_ingest.prices.sync import names, sync
 from llmops_ingest.schema import ensure_schema
 
 DAYS = 365
+# Days that come later, each before a build.
+NEW_DAYS = 3
 OPERATIONS_PER_SESSION = 20
 TRACE = measuring.REPOSITORY.parent / "shared" / "data" / "azure_llm_inference_2023_conv.csv"
 DBT_BUILD = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", "--quiet", "build"]
@@ -110,8 +112,8 @@ class Warehouse:
         self._raw = URL.create("duckdb", database=str(directory / "raw.duckdb"))
         # Whole sessions a day.
         self._per_day = max(1, rows // DAYS // OPERATIONS_PER_SESSION) * OPERATIONS_PER_SESSION
-        # The day that comes later is yesterday: no operation lies in the future.
-        self._start = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=DAYS + 1)
+        # The last of the days that come later is yesterday: no operation lies in the future.
+        self._start = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=DAYS + NEW_DAYS)
         ensure_schema(self._raw)
 
     def add_days(self, first: int, last: int) -> None:

@@ -20,9 +20,13 @@ SHOWN_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Measured:
-    """The builds over one number of operations, and what dbt takes to start, which is not part of what they cost."""
+    """The builds over one number of operations, and what dbt takes to start, which is not part of what they cost.
+
+    `in_turn`: one node runs after the other; else several do at a time, and take longer together than the build.
+    """
 
     rows: int
+    in_turn: bool
     start_up: float
     first: Build
     full: Build
@@ -56,7 +60,9 @@ def measure(warehouse: Warehouse, rows: int) -> Measured:
     new_day = sorted(new_days, key=lambda build: build.seconds)[NEW_DAYS // 2]
     nothing_new = warehouse.dbt_build()
     warehouse.add_late(1000, days=30)
-    return Measured(rows, start_up, first, full, by_hand, new_day, nothing_new, warehouse.dbt_build())
+    return Measured(
+        rows, warehouse.in_turn, start_up, first, full, by_hand, new_day, nothing_new, warehouse.dbt_build()
+    )
 
 
 def ratios(least: Measured, most: Measured) -> list[list[str]]:
@@ -77,9 +83,10 @@ def ratios(least: Measured, most: Measured) -> list[list[str]]:
 def by_part(measured: Measured) -> list[list[str]]:
     """Return a line for each part of a build; the shares are those of one new day in the first and the full build."""
     parts = {label: [build.of_kind(kind) for build in measured.builds] for label, kind in KINDS.items()}
-    parts["replication, and dbt between nodes"] = [
-        measured.cost(build) - sum(build.of_kind(kind) for kind in KINDS.values()) for build in measured.builds
-    ]
+    if measured.in_turn:
+        parts["replication, and dbt between nodes"] = [
+            measured.cost(build) - sum(build.of_kind(kind) for kind in KINDS.values()) for build in measured.builds
+        ]
     parts["all but start-up"] = [measured.cost(build) for build in measured.builds]
     rows = f"{measured.rows:,}"
     lines = [

@@ -93,7 +93,7 @@ from range($count) as t(i);
 
 @dataclass(frozen=True)
 class Build:
-    """Seconds of wall clock of one dbt command, of each node by name (one runs at a time), and dbt's peak memory."""
+    """Seconds of wall clock of one dbt command, of each node by name, and dbt's peak memory."""
 
     seconds: float
     nodes: dict[str, float]
@@ -106,6 +106,8 @@ class Build:
 
 class Warehouse:
     """A raw store and the DuckDB file with its marts, in one directory, built by a dbt project: this one by default."""
+
+    in_turn = True
 
     def __init__(self, directory: Path, rows: int, memory_limit: str = "") -> None:
         self._directory, self._project, self._memory_limit = directory, measuring.REPOSITORY, memory_limit
@@ -202,7 +204,9 @@ class Warehouse:
 
 
 class PostgresWarehouse(Warehouse):
-    """The same operations and their marts in one PostgreSQL database."""
+    """The same operations and their marts in one PostgreSQL database; four nodes are built at a time."""
+
+    in_turn = False
 
     def __init__(self, directory: Path, rows: int, server: URL) -> None:
         super().__init__(directory, rows)

@@ -31,7 +31,7 @@ def test_a_year_a_new_day_and_late_rows_are_generated_and_built(tmp_path: Path) 
 
     assert "model.llmops_warehouse.int_operation_days" in done.nodes
     by_hand = warehouse.by_hand()
-    measured = build.Measured(8000, 1.0, done, done, by_hand, done, done, done)
+    measured = build.Measured(8000, True, 1.0, done, done, by_hand, done, done, done)
     assert build.by_node(measured)[-1][1].endswith("others")
     models, *_, whole, start_up = build.by_part(measured)
     assert [line[1] for line in (models, whole, start_up)] == ["models", "all but start-up", "start-up"]

@@ -10,11 +10,11 @@
         count(*) as operation_count,
         md5(
             cast(count(*) as varchar)
-            || '/' || cast(sum({{ epoch_microseconds('started_at') }}) as varchar)
-            || '/' || cast(sum(coalesce({{ epoch_microseconds('loaded_at') }}, 0)) as varchar)
-            || '/' || cast(sum(coalesce({{ epoch_microseconds('session_loaded_at') }}, 0)) as varchar)
+            || '/' || cast(sum({{ version_of('started_at') }}) as varchar)
+            || '/' || cast(sum(coalesce({{ version_of('loaded_at') }}, 0)) as varchar)
+            || '/' || cast(sum(coalesce({{ version_of('session_loaded_at') }}, 0)) as varchar)
             || '/' || cast(sum(coalesce(child_call_count, 0)) as varchar)
-            || '/' || cast(sum(coalesce({{ epoch_microseconds('last_child_loaded_at') }}, 0)) as varchar)
+            || '/' || cast(sum(coalesce({{ version_of('last_child_loaded_at') }}, 0)) as varchar)
             || '/' || cast(sum(coalesce(price_version, 0)) as varchar)
         ) as day_fingerprint
     from {{ operations }}

@@ -20,7 +20,8 @@ renamed as (
 
         billed_date,
 
-        {{ to_utc('loaded_at') }} as loaded_at
+        {{ to_utc('loaded_at') }} as loaded_at,
+        loaded_at as loaded_at_instant
 
     from source
 

@@ -15,7 +15,8 @@ renamed as (
         sequence_number,
         {{ message_content_length() }} as content_length_characters,
 
-        {{ to_utc('loaded_at') }} as loaded_at
+        {{ to_utc('loaded_at') }} as loaded_at,
+        loaded_at as loaded_at_instant
 
     from source
 

@@ -40,7 +40,8 @@ renamed as (
 
         {{ to_utc('"timestamp"') }} as started_at,
         timestamp as started_at_instant,
-        {{ to_utc('loaded_at') }} as loaded_at
+        {{ to_utc('loaded_at') }} as loaded_at,
+        loaded_at as loaded_at_instant
 
     from source
 

@@ -13,7 +13,8 @@ renamed as (
         cast(agent_id as text) as agent_id,
 
         {{ to_utc('created_at') }} as created_at,
-        {{ to_utc('loaded_at') }} as loaded_at
+        {{ to_utc('loaded_at') }} as loaded_at,
+        loaded_at as loaded_at_instant
 
     from source
 

@@ -1,6 +1,7 @@
 """Incremental builds: they cost what changed, and yet all marts and tests say what a full refresh would."""
 
 import contextlib
+import datetime as dt
 import os
 import shutil
 from collections.abc import Iterator
@@ -264,6 +265,25 @@ def test_another_reporting_zone_demands_a_full_refresh_and_moves_operations_to_i
     days = team.marts()["fct_daily_cost"].group_by("operation_date").agg(pl.col("operation_count").sum())
     assert days.sort("operation_date")["operation_count"].to_list() == [4 + 19, 4 + 5, 4]
     assert team.dbt("run", *zone) == ""
+
+
+@pytest.mark.parametrize(("zone", "midnight"), [("Pacific/Kiritimati", (9, 10)), ("Etc/GMT+12", (10, 12))])
+def test_a_day_has_its_first_and_last_moment_wherever_it_begins(
+    team: Team, zone: str, midnight: tuple[int, int]
+) -> None:
+    """A day begins 14 hours before that of UTC at the earliest, and ends 12 hours after it at the latest."""
+    variables = ["--vars", f"{{reporting_timezone: {zone}}}"]
+    first = START.replace(day=midnight[0], hour=midnight[1], minute=0, second=0, microsecond=0)
+    last = first + dt.timedelta(days=1, microseconds=-1)
+    assert team.dbt("run", "--full-refresh", *variables) == ""
+
+    team.load(operation(100, timestamp=first), operation(101, timestamp=last))
+    assert team.dbt("run", *variables) == ""
+
+    of_the_day = "WHERE operation_date = '2025-03-10'"
+    times = team.rows(f"SELECT started_at FROM marts.fct_llm_operations {of_the_day} ORDER BY started_at")
+    assert times == [(first.replace(tzinfo=None),), (last.replace(tzinfo=None),)]
+    assert team.rows(f"SELECT sum(operation_count) FROM marts.fct_daily_cost {of_the_day}") == [(2,)]
 
 
 # ---- what is checked

@@ -96,6 +96,8 @@ def test_a_breach_is_told_of_until_the_day_after_the_period(team: Team) -> None:
         return [line.rpartition(" ")[2] for line in done.stdout.splitlines() if "is breached" in line]
 
     assert breaches("2025-03-10") == ["2025-03-09"]
+    periods = team.mart("fct_budget_status", ["period_start_date"], ["period_end_date", "is_current"]).rows()
+    assert [(day.day, is_current) for day, is_current in periods] == [(8, False), (9, False), (10, True)]
     assert breaches("2025-03-11") == []
 
 

@@ -130,11 +130,12 @@ class Warehouse(RuleBasedStateMachine):
         self.marts.zone = zone or self.marts.zone
         self.marts.build(dies_at=statement)
 
-    @precondition(lambda self: self.marts.are_in_their_zone)
     @rule(models=st.lists(st.sampled_from(MODEL_NAMES), min_size=1, max_size=4, unique=True))
     def build_some_models(self, models: list[str]) -> None:
-        # It may fail: on PostgreSQL a table that is replaced takes the views on it along, until all are built.
-        self.marts.build_some(models)
+        # No precondition: how far a build got that was killed differs, and what may come next must not go by that.
+        if self.marts.are_in_their_zone:
+            # It may fail: on PostgreSQL a table that is replaced takes the views on it along, until all are built.
+            self.marts.build_some(models)
 
     @rule(batches=st.lists(st.lists(drawn.records(), min_size=1, max_size=3), min_size=1, max_size=4))
     def load_during_a_build(self, batches: list[list[dict[str, Any]]]) -> None:

@@ -167,15 +167,18 @@ class Warehouse:
             process = subprocess.Popen(
                 [*DBT_BUILD, *arguments], cwd=self._project, env={**os.environ, **variables}, stdout=out, stderr=out
             )
-            _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+            peak_mb = 0.0
+            while process.poll() is None:
+                peak_mb = max(peak_mb, measuring.peak_mb(process.pid))
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=0.1)
         seconds = time.perf_counter() - started
         if process.returncode:
             raise RuntimeError(f"dbt build failed:\n{printed.read_text()}")
         report = target / "run_results.json"
         results = json.loads(report.read_text())["results"] if report.exists() else []
         nodes = {node["unique_id"]: node["execution_time"] for node in results}
-        return Build(seconds, nodes, usage.ru_maxrss / 1024)
+        return Build(seconds, nodes, peak_mb)
 
     def by_hand(self) -> float:
         """Return the seconds that the SQL of the last build takes without dbt: tables made, tests' rows counted."""

@@ -15,7 +15,7 @@ from benchmarks.warehouses import DAYS, NEW_DAYS, Build, PostgresWarehouse, Ware
 
 KINDS = {"models": "model", "data tests": "test"}
 # Nodes that take less are summed up.
-SHOWN_SECONDS = 0.5
+SHOWN_SECONDS = 1.0
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import psycopg2
@@ -115,7 +116,7 @@ class Warehouse:
         # Whole sessions a day.
         self._per_day = max(1, rows // DAYS // OPERATIONS_PER_SESSION) * OPERATIONS_PER_SESSION
         # The last of the days that come later is yesterday: no operation lies in the future.
-        self._start = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=DAYS + NEW_DAYS)
+        self.start = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=DAYS + NEW_DAYS)
         ensure_schema(self._raw)
 
     def add_days(self, first: int, last: int) -> None:
@@ -136,7 +137,7 @@ class Warehouse:
         self._generate(LATE, {"$count": str(count), "$days": str(days)})
 
     def _generate(self, statements: str, values: dict[str, str]) -> None:
-        for name, value in (values | {"$start": f"{self._start}T00:00:00Z"}).items():
+        for name, value in (values | {"$start": f"{self.start}T00:00:00Z"}).items():
             statements = statements.replace(name, value)
         with duckdb.connect(self._raw.database or "") as connection:
             connection.execute(statements)
@@ -148,11 +149,15 @@ class Warehouse:
         return other
 
     @property
+    def _marts(self) -> Path:
+        return self._directory / "llmops.duckdb"
+
+    @property
     def _settings(self) -> dict[str, str]:
         limit = {"LLMOPS_MEMORY_LIMIT": self._memory_limit} if self._memory_limit else {}
         return limit | {
             "CONNECTION_STRING": self._raw.render_as_string(hide_password=False),
-            "LLMOPS_WAREHOUSE": str(self._directory / "marts.duckdb"),
+            "LLMOPS_WAREHOUSE": str(self._marts),
             "DBT_TARGET": "duckdb",
         }
 
@@ -196,7 +201,7 @@ class Warehouse:
         return self._timed(statements)
 
     def _timed(self, statements: list[str]) -> float:
-        with duckdb.connect(str(self._directory / "marts.duckdb")) as connection:
+        with duckdb.connect(str(self._marts)) as connection:
             connection.execute("set TimeZone = 'UTC'; create schema by_hand")
             started = time.perf_counter()
             for statement in statements:
@@ -204,6 +209,25 @@ class Warehouse:
             seconds = time.perf_counter() - started
             connection.execute("drop schema by_hand cascade")
         return seconds
+
+    @property
+    def where(self) -> dict[str, Any]:
+        """What tells a function of `llmops_analysis` where the marts are."""
+        return {"warehouse": self._marts}
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a query to the marts' database, by its bare driver."""
+        with duckdb.connect(str(self._marts), read_only=True) as connection:
+            return connection.execute(query).fetchall()
+
+    def size_of(self, table: str) -> int:
+        """Return the bytes of a table: of a file with nothing else in it, as DuckDB writes it at once."""
+        alone = self._directory / "alone.duckdb"
+        alone.unlink(missing_ok=True)
+        with duckdb.connect(str(alone)) as connection:
+            connection.execute(f"attach '{self._marts}' as built (read_only)")
+            connection.execute(f"create table alone as select * from built.{table}")
+        return alone.stat().st_size
 
 
 class PostgresWarehouse(Warehouse):
@@ -256,3 +280,20 @@ class PostgresWarehouse(Warehouse):
             seconds = time.perf_counter() - started
             cursor.execute("drop schema by_hand cascade")
         return seconds
+
+    @property
+    def where(self) -> dict[str, Any]:
+        """What tells a function of `llmops_analysis` where the marts are."""
+        return {"connection_string": self._server}
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a query, by the bare driver."""
+        with contextlib.closing(self._connection()) as connection, connection.cursor() as cursor:
+            cursor.execute(query)
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
+
+    def size_of(self, table: str) -> int:
+        """Return the bytes of a table with its indexes."""
+        ((size,),) = self.rows(f"select pg_total_relation_size('{table}')")
+        return int(size)

@@ -4,6 +4,7 @@ The database filters and adds up the histogram's counts; ranks are found here, i
 and refuses a metric or a grouping that the histogram does not have.
 """
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,10 +105,13 @@ def latency_percentiles(
 
 
 def _value(bucket: int) -> float:
-    """Return what stands for all values of a bucket, to the last digit what the macro `histogram_value` makes of it."""
+    """Return the geometric middle of a bucket's bounds, 0 for that of zeros.
+
+    It is to the last digit what the macro `histogram_value` makes of it.
+    """
     if bucket == _ZEROS:
         return 0.0
-    return _power((bucket >> 6) * 64) * _power(bucket & 63) * 1.0099504938362078
+    return _power((bucket >> 6) * 64) * _power(bucket & 63) * math.sqrt(1.02)
 
 
 def _power(exponent: int) -> float:

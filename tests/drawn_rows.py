@@ -108,6 +108,39 @@ def records(draw: st.DrawFn, ids: list[str] = OPERATIONS, sessions: list[str] = 
 
 
 @st.composite
+def weeks(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Draw calls of one model on a weekday of some weeks, enough to judge a day by; the last week is unusual."""
+    provider, model = draw(st.sampled_from(MODELS))
+    session_id, last = draw(st.sampled_from(SESSIONS)), draw(INSTANTS)
+    number_of_weeks, calls_a_day = draw(st.integers(4, 10)), draw(st.sampled_from([29, 30, 30, 31]))
+    usual: dict[str, Any] = {
+        "cost": draw(_COSTS),
+        "latency_ms": draw(st.integers(0, 1_000)),
+        "failing": draw(st.integers(0, 31)),
+    }
+    unusual: dict[str, Any] = {
+        "cost": draw(_COSTS),
+        "latency_ms": draw(_LATENCIES),
+        "failing": draw(st.integers(0, 31)),
+    }
+    return [
+        {
+            "operation_id": identifier(f"week {week} {call}"),
+            "session_id": session_id,
+            "timestamp": last - dt.timedelta(weeks=week),
+            "provider": provider,
+            "model": model,
+            "cost": facts["cost"],
+            "latency_ms": facts["latency_ms"],
+            "status": "error" if call < facts["failing"] else "success",
+        }
+        for week in range(number_of_weeks)
+        for facts in [usual if week else unusual]
+        for call in range(calls_a_day)
+    ]
+
+
+@st.composite
 def odd_rows(draw: st.DrawFn) -> dict[str, Any]:
     """Draw a row as somebody may write it into the raw table past the loader."""
     record = draw(records())

@@ -11,9 +11,12 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from builds import Team
-from llmops_ingest import Loader
+from llmops_ingest import Loader, settings
 from oracle.anomalies import anomalies as oracle_of
 from oracle.comparing import differences
+from oracle.operations import operations as operations_of
+from oracle.pricing import PriceList
+from oracle.raw import Terms, read_raw
 from records import operation
 
 FIRST = dt.date(2025, 1, 6)  # a Monday
@@ -125,8 +128,9 @@ def test_what_is_new_is_not_judged(anomalies: pl.DataFrame) -> None:
 
 
 def test_all_rows_are_those_of_the_definition_computed_by_itself(anomalies: pl.DataFrame, folder: Path) -> None:
-    operations = Team(folder, f"sqlite:///{folder / 'raw.sqlite'}").mart("fct_llm_operations", ["operation_id"])
-    expected = oracle_of(operations)
+    raw = read_raw(settings.sync_url(f"sqlite:///{folder / 'raw.sqlite'}"))
+    terms = Terms(now=dt.datetime.now(dt.UTC).replace(tzinfo=None), as_of_date=LAST)
+    expected = oracle_of(operations_of(raw, PriceList(raw), terms))
 
     assert anomalies.filter(model="random").height >= 5
     assert differences(expected.to_dicts(), anomalies.to_dicts(), ["anomaly_id"], set()) == []

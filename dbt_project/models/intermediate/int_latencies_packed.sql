@@ -35,6 +35,7 @@ placed as (
 
 ),
 
+-- A group has its row even if no metric is known of it: the table holds every day it was built from.
 grouped as (
 
     select
@@ -47,25 +48,9 @@ grouped as (
 
 ),
 
--- A metric that is unknown of all operations has a row without buckets: the table holds every day it was built from.
-listed as (
-
-    {% for metric in metrics -%}
-    select
-        {{ dimensions | join(',\n        ') }},
-        '{{ metric }}' as metric,
-        {{ metric }}_list as bucket_list
-    from grouped
-    {%- if not loop.last %}
-    union all
-    {% endif %}
-    {%- endfor %}
-
-),
-
 counted as (
 
-    {{ count_buckets('listed', dimensions + ['metric']) | indent }}
+    {{ count_buckets('grouped', dimensions, metrics) | indent }}
 
 ),
 
@@ -77,8 +62,10 @@ final as (
         counted.provider,
         counted.model,
         counted.operation_type,
-        counted.metric,
 
+        {% for metric in metrics -%}
+        counted.{{ metric }}_end,
+        {% endfor -%}
         counted.buckets,
         counted.small_counts,
         counted.large_counts,

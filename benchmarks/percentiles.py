@@ -76,6 +76,7 @@ def main(given: Sequence[str] | None = None) -> None:
     def measure(name: str, warehouse: Warehouse, rows: int) -> None:
         warehouse.add_days(0, DAYS)
         warehouse.dbt_build()
+        warehouse.gather_statistics()
         times.extend(compare(name, warehouse, rows, options.repetitions))
         sizes.append(on_disk(name, warehouse, rows))
 

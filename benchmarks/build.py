@@ -7,6 +7,7 @@ full refresh, models and tests, is also run by hand. What dbt takes to start and
 """
 
 import argparse
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -45,24 +46,33 @@ class Measured:
         return build.seconds - self.start_up
 
 
-def measure(warehouse: Warehouse, rows: int) -> Measured:
-    """Build a warehouse of so many operations in all ways."""
+def measure(warehouses: dict[int, Warehouse]) -> list[Measured]:
+    """Build warehouses of so many operations in all ways, each in full, then the new days of all of them in turns.
+
+    In turns, because a machine whose speed changes would else be compared with itself at another hour.
+    """
+    in_full = {rows: _in_full(warehouse) for rows, warehouse in warehouses.items()}
+    new_days: dict[int, list[Build]] = {rows: [] for rows in warehouses}
+    for day in range(DAYS, DAYS + NEW_DAYS):
+        for rows, warehouse in warehouses.items():
+            warehouse.add_days(day, day + 1)
+            new_days[rows].append(warehouse.dbt_build())
+    measured = []
+    for rows, warehouse in warehouses.items():
+        new_day = sorted(new_days[rows], key=lambda build: build.seconds)[NEW_DAYS // 2]
+        nothing_new = warehouse.dbt_build()
+        warehouse.add_late(1000, days=30)
+        late = warehouse.dbt_build()
+        measured.append(Measured(rows, warehouse.in_turn, *in_full[rows], new_day, nothing_new, late))
+    return measured
+
+
+def _in_full(warehouse: Warehouse) -> tuple[float, Build, Build, float]:
+    """Return the seconds of starting, the first build, the full refresh, and the seconds of its SQL by hand."""
     warehouse.add_days(0, DAYS)
     # A selection without nodes: dbt starts, parses (anew only the first time) and has nothing to do.
     start_up = min(warehouse.dbt_build("--select", "path:nowhere").seconds for _ in range(3))
-    first = warehouse.dbt_build()
-    full = warehouse.dbt_build("--full-refresh")
-    by_hand = warehouse.by_hand()
-    new_days = []
-    for day in range(DAYS, DAYS + NEW_DAYS):
-        warehouse.add_days(day, day + 1)
-        new_days.append(warehouse.dbt_build())
-    new_day = sorted(new_days, key=lambda build: build.seconds)[NEW_DAYS // 2]
-    nothing_new = warehouse.dbt_build()
-    warehouse.add_late(1000, days=30)
-    return Measured(
-        rows, warehouse.in_turn, start_up, first, full, by_hand, new_day, nothing_new, warehouse.dbt_build()
-    )
+    return start_up, warehouse.dbt_build(), warehouse.dbt_build("--full-refresh"), warehouse.by_hand()
 
 
 def ratios(least: Measured, most: Measured) -> list[list[str]]:
@@ -141,18 +151,21 @@ def main(given: Sequence[str] | None = None) -> None:
         )
     parser.add_argument("--memory-limit", default="", help="what DuckDB may take, such as 4GB")
     options = parser.parse_args(given)
-    on_duckdb, on_postgres = [], []
-    for rows in sorted(options.rows):
-        with measuring.scratch_directory() as directory:
-            on_duckdb.append(measure(Warehouse(directory, rows, options.memory_limit), rows))
-    for rows in sorted(options.postgres_rows):
-        with measuring.scratch_directory() as directory, measuring.postgresql(directory) as server:
-            on_postgres.append(measure(PostgresWarehouse(directory, rows, server), rows))
-    if on_duckdb:
-        report("DuckDB", on_duckdb)
-    if on_postgres:
-        report("PostgreSQL", on_postgres)
-    print(f"\n{measuring.machine()}. One run each; one new day is the median of {NEW_DAYS}, one after the other.")
+    with contextlib.ExitStack() as stack:
+        on_duckdb = {
+            rows: Warehouse(stack.enter_context(measuring.scratch_directory()), rows, options.memory_limit)
+            for rows in sorted(options.rows)
+        }
+        if on_duckdb:
+            report("DuckDB", measure(on_duckdb))
+    with contextlib.ExitStack() as stack:
+        on_postgres: dict[int, Warehouse] = {}
+        for rows in sorted(options.postgres_rows):
+            directory = stack.enter_context(measuring.scratch_directory())
+            on_postgres[rows] = PostgresWarehouse(directory, rows, stack.enter_context(measuring.postgresql(directory)))
+        if on_postgres:
+            report("PostgreSQL", measure(on_postgres))
+    print(f"\n{measuring.machine()}. One run each; one new day is the median of {NEW_DAYS}, in turns.")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
     A query that counts what is in the lists of each row of `lists`, a smallint[] for each of the metrics that is named after
     it with `_list`, and keeps the other columns. `buckets` are those that occur, ascending, one metric's after the other's;
     `<metric>_end` says which is the metric's last. `small_counts` (smallint) says how often each occurs, in the same order,
-    or, where one is too great for that, `large_counts` (integer). Each list of its own would take 24 bytes in PostgreSQL,
-    and greater counts two more for each bucket: together half of the table.
+    or, where one is too great for that, `large_counts` (integer). In PostgreSQL a list takes 24 bytes before its first
+    entry, and counts that are all integers two more for each: the reason for one pair of lists and for two widths.
 #}
 {% macro count_buckets(lists, columns, metrics) -%}
     {{ return(adapter.dispatch('count_buckets', 'llmops_warehouse')(lists, columns, metrics)) }}
